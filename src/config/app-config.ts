@@ -1,0 +1,66 @@
+export type NodeEnv = 'development' | 'production' | 'test';
+export type Role = 'api' | 'worker' | 'all';
+export type StorageDriver = 'local' | 'gcs';
+export type StorageAccess = 'public' | 'private';
+export type UserProvisioning = 'auto' | 'manual';
+
+/** How bearer tokens are verified. The algorithm follows from the kind of key, never from the token. */
+export type JwtKeyConfig =
+  | { readonly kind: 'secret'; readonly secret: string }
+  | { readonly kind: 'public-key'; readonly pem: string; readonly algorithm: 'RS256' | 'ES256' }
+  | { readonly kind: 'jwks'; readonly url: string }
+  /** No setting: a secret is made once and kept in the data folder. */
+  | { readonly kind: 'generated' };
+
+/** The one typed view of the environment. Frozen; made by `parseEnvironment`, injected as `APP_CONFIG`. */
+export interface AppConfig {
+  readonly nodeEnv: NodeEnv;
+  readonly role: Role;
+  readonly logLevel: string;
+  /** Absolute path. */
+  readonly dataDir: string;
+  readonly http: {
+    readonly host: string;
+    readonly port: number;
+    /** Without a trailing slash. */
+    readonly publicBaseUrl: string;
+    readonly corsOrigins: readonly string[];
+    readonly rateLimitPerMinute: number;
+  };
+  readonly database: {
+    /** null: the embedded server. */
+    readonly url: string | null;
+    readonly poolSize: number;
+  };
+  readonly storage: {
+    readonly driver: StorageDriver;
+    readonly bucket: string;
+    readonly uploadBucket: string;
+    readonly access: StorageAccess;
+    /** Without a trailing slash; what `publicUrl` starts with when access is public. */
+    readonly publicBaseUrl: string;
+    readonly readUrlTtlSeconds: number;
+  };
+  readonly auth: {
+    readonly key: JwtKeyConfig;
+    readonly issuer: string | null;
+    readonly audience: string | null;
+    readonly provisioning: UserProvisioning;
+  };
+  readonly media: {
+    readonly uploadUrlTtlSeconds: number;
+    readonly directUploadMaxBytes: number;
+    readonly imageMaxBytes: number;
+    readonly imageMaxPixels: number;
+    readonly quotaBytes: number;
+  };
+  readonly worker: {
+    readonly concurrency: number;
+    readonly sweepIntervalSeconds: number;
+    readonly processingTimeoutSeconds: number;
+    readonly jobAttempts: number;
+  };
+}
+
+/** Injection token of {@link AppConfig}. */
+export const APP_CONFIG = Symbol('APP_CONFIG');
