@@ -1,0 +1,40 @@
+import { type ArgumentMetadata, Injectable, type PipeTransform, ValidationPipe } from '@nestjs/common';
+import { isUUID, type ValidationError } from 'class-validator';
+import { type FieldError, invalidField, ProblemError } from './problem.js';
+
+/** Checks bodies and queries against their DTO: unknown fields are errors, types are never guessed. */
+export function createValidationPipe(): ValidationPipe {
+  return new ValidationPipe({
+    whitelist: true,
+    forbidNonWhitelisted: true,
+    forbidUnknownValues: true,
+    transform: true,
+    stopAtFirstError: true,
+    validationError: { target: false, value: false },
+    exceptionFactory: (errors) => {
+      const fields = flatten(errors);
+      return new ProblemError('validation_failed', fields.map(({ message }) => message).join('; '), {
+        errors: fields,
+      });
+    },
+  });
+}
+
+function flatten(errors: readonly ValidationError[], parent = ''): FieldError[] {
+  return errors.flatMap((error) => {
+    const field = `${parent}${error.property}`;
+    const own = Object.values(error.constraints ?? {}).map((message) => ({ field, message }));
+    return [...own, ...flatten(error.children ?? [], `${field}.`)];
+  });
+}
+
+/** An id in a path: any UUID may be asked for, anything else is no id at all. */
+@Injectable()
+export class IdPipe implements PipeTransform<string, string> {
+  transform(value: string, metadata: ArgumentMetadata): string {
+    if (!isUUID(value, 'all')) {
+      throw invalidField(metadata.data ?? 'id', 'must be a UUID');
+    }
+    return value.toLowerCase();
+  }
+}

@@ -1,0 +1,129 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { ConfigError, parseEnvironment, type RawEnvironment } from './parse-environment.js';
+
+function mistakesIn(environment: RawEnvironment): readonly string[] {
+  try {
+    parseEnvironment(environment);
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      return error.mistakes;
+    }
+    throw error;
+  }
+  return [];
+}
+
+function pem(type: 'rsa' | 'ec' | 'ed25519'): string {
+  const { publicKey } =
+    type === 'rsa'
+      ? generateKeyPairSync('rsa', { modulusLength: 2048 })
+      : type === 'ec'
+        ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
+        : generateKeyPairSync('ed25519');
+  return publicKey.export({ type: 'spki', format: 'pem' }).toString();
+}
+
+describe(parseEnvironment.name, () => {
+  it('runs on the embedded parts when nothing is set', () => {
+    const config = parseEnvironment({});
+    expect(config.database.url).toBeNull();
+    expect(config.storage.driver).toBe('local');
+    expect(config.auth.key).toEqual({ kind: 'generated' });
+    expect(config.http).toMatchObject({
+      host: '127.0.0.1',
+      port: 3000,
+      publicBaseUrl: 'http://127.0.0.1:3000',
+    });
+    expect(config.media).toEqual({
+      uploadUrlTtlSeconds: 900,
+      directUploadMaxBytes: 1_048_576,
+      imageMaxBytes: 10_485_760,
+      imageMaxPixels: 100_000_000,
+      quotaBytes: 1_073_741_824,
+    });
+    expect(config.worker).toMatchObject({
+      sweepIntervalSeconds: 30,
+      processingTimeoutSeconds: 60,
+      jobAttempts: 5,
+    });
+  });
+
+  it('takes an empty variable as one that is not set', () => {
+    expect(parseEnvironment({ PORT: '', JWT_SECRET: '  ' }).http.port).toBe(3000);
+  });
+
+  it('reports every mistake at once, in words', () => {
+    const mistakes = mistakesIn({
+      PORT: 'eighty',
+      ROLE: 'boss',
+      DATABASE_URL: 'mysql://nowhere',
+      QUOTA_BYTES: '-1',
+      USER_PROVISIONING: 'sometimes',
+      CORS_ORIGINS: 'https://ok.example.com, nonsense',
+    });
+    expect(mistakes).toEqual(
+      expect.arrayContaining([
+        'PORT must be a whole number from 1 to 65535',
+        'ROLE must be one of: api, worker, all',
+        'DATABASE_URL must be a URL that starts with postgres:// or postgresql://',
+        expect.stringContaining('QUOTA_BYTES must be a whole number'),
+        'USER_PROVISIONING must be one of: auto, manual',
+        expect.stringContaining('"nonsense" is not'),
+      ]),
+    );
+  });
+
+  it('never repeats a secret in a mistake', () => {
+    const secret = 'short-and-secret';
+    const mistakes = mistakesIn({ NODE_ENV: 'production', ALLOW_EMBEDDED: 'true', JWT_SECRET: secret });
+    expect(mistakes).toEqual(['JWT_SECRET must have at least 32 bytes in production']);
+    expect(mistakes.join()).not.toContain(secret);
+  });
+
+  it('lists every missing variable when production is about to run on embedded parts by accident', () => {
+    const text = mistakesIn({ NODE_ENV: 'production' }).join('\n');
+    for (const name of ['DATABASE_URL', 'REDIS_URL', 'STORAGE_DRIVER', 'JWT_SECRET', 'ALLOW_EMBEDDED']) {
+      expect(text).toContain(name);
+    }
+  });
+
+  it('runs on embedded parts in production when told so', () => {
+    const config = parseEnvironment({ NODE_ENV: 'production', ALLOW_EMBEDDED: 'true' });
+    expect(config.http.host).toBe('0.0.0.0');
+    expect(config.http.publicBaseUrl).toBe('http://localhost:3000');
+  });
+
+  it.each([
+    ['rsa' as const, 'RS256'],
+    ['ec' as const, 'ES256'],
+  ])('pins the algorithm to the kind of public key: %s is %s', (type, algorithm) => {
+    expect(parseEnvironment({ JWT_PUBLIC_KEY: pem(type) }).auth.key).toMatchObject({
+      kind: 'public-key',
+      algorithm,
+    });
+  });
+
+  it('takes a public key with its line breaks written out', () => {
+    const key = parseEnvironment({ JWT_PUBLIC_KEY: pem('rsa').replaceAll('\n', String.raw`\n`) }).auth.key;
+    expect(key.kind).toBe('public-key');
+  });
+
+  it('refuses keys that it cannot verify with', () => {
+    expect(mistakesIn({ JWT_PUBLIC_KEY: 'nonsense' })).toEqual([
+      'JWT_PUBLIC_KEY must be a public key in PEM form',
+    ]);
+    expect(mistakesIn({ JWT_PUBLIC_KEY: pem('ed25519') })[0]).toContain('must be an RSA key');
+  });
+
+  it('refuses two ways of verifying tokens at once', () => {
+    expect(mistakesIn({ JWT_SECRET: 'x', JWT_JWKS_URL: 'https://id.example.com/jwks' })).toEqual([
+      'Set only one of JWT_SECRET, JWT_PUBLIC_KEY and JWT_JWKS_URL',
+    ]);
+  });
+
+  it('gives out a configuration that nobody can change', () => {
+    const config = parseEnvironment({});
+    expect(() => Object.assign(config.media, { quotaBytes: 1 })).toThrow(TypeError);
+  });
+});

@@ -1,0 +1,210 @@
+import { createPublicKey } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import { plainToInstance } from 'class-transformer';
+import { validateSync } from 'class-validator';
+import type { AppConfig, JwtKeyConfig } from './app-config.js';
+import { Environment } from './environment.js';
+
+export type RawEnvironment = Readonly<Record<string, string | undefined>>;
+
+/** Every mistake in the environment, in words. Carries no values of secrets. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+
+  constructor(readonly mistakes: readonly string[]) {
+    super(`The configuration is not valid:\n${mistakes.map((mistake) => `  - ${mistake}`).join('\n')}`);
+  }
+}
+
+/** RFC 7518, section 3.2: a key for HS256 has at least as many bits as its hash. */
+const MIN_SECRET_BYTES = 32;
+
+/**
+ * Turns the environment into the one typed configuration.
+ *
+ * @throws ConfigError with the full list of mistakes, never only the first one
+ */
+export function parseEnvironment(raw: RawEnvironment): AppConfig {
+  const present = Object.fromEntries(
+    Object.entries(raw).filter(([, value]) => value !== undefined && value.trim() !== ''),
+  );
+  const environment = plainToInstance(Environment, present, { exposeDefaultValues: true });
+  const mistakes = validateSync(environment).flatMap(
+    // One sentence a variable: the first of several failed constraints says it all.
+    (error) => Object.values(error.constraints ?? {}).slice(0, 1),
+  );
+  const key = parseJwtKey(environment, mistakes);
+  const origins = parseOrigins(environment.CORS_ORIGINS, mistakes);
+  checkCombinations(environment, key, mistakes);
+  if (mistakes.length > 0) {
+    throw new ConfigError(mistakes);
+  }
+  return buildConfig(environment, key, origins);
+}
+
+function parseJwtKey(environment: Environment, mistakes: string[]): JwtKeyConfig {
+  const { JWT_SECRET, JWT_PUBLIC_KEY, JWT_JWKS_URL } = environment;
+  if ([JWT_SECRET, JWT_PUBLIC_KEY, JWT_JWKS_URL].filter(Boolean).length > 1) {
+    mistakes.push('Set only one of JWT_SECRET, JWT_PUBLIC_KEY and JWT_JWKS_URL');
+  }
+  if (JWT_PUBLIC_KEY) {
+    return parsePublicKey(JWT_PUBLIC_KEY, mistakes);
+  }
+  if (JWT_JWKS_URL) {
+    return { kind: 'jwks', url: JWT_JWKS_URL };
+  }
+  if (JWT_SECRET) {
+    if (environment.NODE_ENV === 'production' && Buffer.byteLength(JWT_SECRET) < MIN_SECRET_BYTES) {
+      mistakes.push(`JWT_SECRET must have at least ${MIN_SECRET_BYTES} bytes in production`);
+    }
+    return { kind: 'secret', secret: JWT_SECRET };
+  }
+  return { kind: 'generated' };
+}
+
+function parsePublicKey(text: string, mistakes: string[]): JwtKeyConfig {
+  // Many places that hold environment variables cannot hold line breaks, so "\n" may be written out.
+  const pem = text.replaceAll(String.raw`\n`, '\n');
+  let algorithm: 'RS256' | 'ES256' = 'RS256';
+  try {
+    const key = createPublicKey(pem);
+    const curve = key.asymmetricKeyDetails?.namedCurve;
+    if (key.asymmetricKeyType === 'ec' && curve === 'prime256v1') {
+      algorithm = 'ES256';
+    } else if (key.asymmetricKeyType !== 'rsa') {
+      mistakes.push('JWT_PUBLIC_KEY must be an RSA key (RS256) or an EC key on P-256 (ES256)');
+    }
+  } catch {
+    mistakes.push('JWT_PUBLIC_KEY must be a public key in PEM form');
+  }
+  return { kind: 'public-key', pem, algorithm };
+}
+
+function parseOrigins(text: string | undefined, mistakes: string[]): string[] {
+  const origins = (text ?? '')
+    .split(',')
+    .map((origin) => origin.trim())
+    .filter((origin) => origin !== '');
+  for (const origin of origins) {
+    if (origin !== '*' && !isOrigin(origin)) {
+      mistakes.push(
+        `CORS_ORIGINS must be origins like https://app.example.com, separated by commas; "${origin}" is not`,
+      );
+    }
+  }
+  return origins;
+}
+
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && new URL(text).origin === text;
+}
+
+/** Rules over more than one variable. */
+function checkCombinations(environment: Environment, key: JwtKeyConfig, mistakes: string[]): void {
+  if (environment.NODE_ENV === 'production' && environment.ALLOW_EMBEDDED !== true) {
+    const missing: [absent: boolean, sentence: string][] = [
+      [
+        !environment.DATABASE_URL,
+        'DATABASE_URL is missing: in production the database is your own PostgreSQL',
+      ],
+      [!environment.REDIS_URL, 'REDIS_URL is missing: in production jobs are kept in Redis'],
+      [
+        environment.STORAGE_DRIVER !== 'gcs',
+        'STORAGE_DRIVER=gcs is missing: in production files are kept in a bucket',
+      ],
+      [
+        key.kind === 'generated',
+        'JWT_SECRET, JWT_PUBLIC_KEY or JWT_JWKS_URL is missing: nobody could be authenticated',
+      ],
+    ];
+    const sentences = missing.filter(([absent]) => absent).map(([, sentence]) => sentence);
+    if (sentences.length > 0) {
+      mistakes.push(
+        ...sentences,
+        'To run on the embedded parts in production on purpose, set ALLOW_EMBEDDED=true',
+      );
+    }
+  }
+  if (environment.STORAGE_DRIVER === 'gcs') {
+    mistakes.push('STORAGE_DRIVER=gcs is not available in this version');
+  }
+  if (environment.REDIS_URL) {
+    mistakes.push('REDIS_URL is not available in this version');
+  }
+  if (environment.ROLE !== 'all') {
+    mistakes.push(
+      `ROLE=${environment.ROLE} needs a queue that other processes share; leave REDIS_URL and ROLE out to run all in one`,
+    );
+  }
+}
+
+function buildConfig(environment: Environment, key: JwtKeyConfig, corsOrigins: string[]): AppConfig {
+  const production = environment.NODE_ENV === 'production';
+  const host = environment.HOST ?? (production ? '0.0.0.0' : '127.0.0.1');
+  const publicBaseUrl = withoutSlash(
+    environment.PUBLIC_BASE_URL ?? `http://${reachableHost(host)}:${environment.PORT}`,
+  );
+  return deepFreeze({
+    nodeEnv: environment.NODE_ENV,
+    role: environment.ROLE,
+    logLevel: environment.LOG_LEVEL,
+    dataDir: resolve(environment.DATA_DIR),
+    http: {
+      host,
+      port: environment.PORT,
+      publicBaseUrl,
+      corsOrigins,
+      rateLimitPerMinute: environment.RATE_LIMIT_PER_MINUTE,
+    },
+    database: { url: environment.DATABASE_URL ?? null, poolSize: environment.DATABASE_POOL_SIZE },
+    storage: {
+      driver: environment.STORAGE_DRIVER,
+      bucket: environment.STORAGE_BUCKET ?? 'media',
+      uploadBucket: environment.STORAGE_UPLOAD_BUCKET ?? 'uploads',
+      access: environment.STORAGE_ACCESS,
+      publicBaseUrl: withoutSlash(environment.STORAGE_PUBLIC_BASE_URL ?? `${publicBaseUrl}/v1/storage/media`),
+      readUrlTtlSeconds: environment.READ_URL_TTL_SECONDS,
+    },
+    auth: {
+      key,
+      issuer: environment.JWT_ISSUER ?? null,
+      audience: environment.JWT_AUDIENCE ?? null,
+      provisioning: environment.USER_PROVISIONING,
+    },
+    media: {
+      uploadUrlTtlSeconds: environment.UPLOAD_URL_TTL_SECONDS,
+      directUploadMaxBytes: environment.DIRECT_UPLOAD_MAX_BYTES,
+      imageMaxBytes: environment.IMAGE_MAX_BYTES,
+      imageMaxPixels: environment.IMAGE_MAX_PIXELS,
+      quotaBytes: environment.QUOTA_BYTES,
+    },
+    worker: {
+      concurrency: environment.WORKER_CONCURRENCY ?? availableParallelism(),
+      sweepIntervalSeconds: environment.SWEEP_INTERVAL_SECONDS,
+      processingTimeoutSeconds: environment.PROCESSING_TIMEOUT_SECONDS,
+      jobAttempts: environment.JOB_ATTEMPTS,
+    },
+  });
+}
+
+/** A wildcard address is where a server listens, not where a client can go. */
+function reachableHost(host: string): string {
+  if (host === '0.0.0.0' || host === '::') {
+    return 'localhost';
+  }
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+function withoutSlash(url: string): string {
+  return url.replace(/\/+$/, '');
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const member of Object.values(value) as unknown[]) {
+    if (typeof member === 'object' && member !== null) {
+      deepFreeze(member);
+    }
+  }
+  return Object.freeze(value);
+}

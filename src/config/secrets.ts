@@ -1,0 +1,70 @@
+import { randomBytes } from 'node:crypto';
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { hasErrorCode } from '../common/error-code.js';
+import type { AppConfig } from './app-config.js';
+
+/** Keys that this installation makes for itself. Never logged, never part of the configuration. */
+export interface Secrets {
+  /** HS256 key when no JWT setting is given, else null. */
+  readonly jwtSecret: string | null;
+  /** HMAC key of signed local-storage URLs; null with a cloud store, which signs by itself. */
+  readonly storageSigningKey: Buffer | null;
+}
+
+/** Injection token of {@link Secrets}. */
+export const SECRETS = Symbol('SECRETS');
+
+const SECRET_BYTES = 32;
+
+/** Reads the secrets below `DATA_DIR/secrets`, making the ones that are needed and not there yet. */
+export async function loadSecrets(config: AppConfig): Promise<Secrets> {
+  const folder = join(config.dataDir, 'secrets');
+  const configured = config.auth.key.kind === 'secret' ? config.auth.key.secret : null;
+  return {
+    jwtSecret: config.auth.key.kind === 'generated' ? await readOrMake(folder, 'jwt-secret') : configured,
+    storageSigningKey:
+      config.storage.driver === 'local'
+        ? Buffer.from(await readOrMake(folder, 'storage-signing-key'), 'base64url')
+        : null,
+  };
+}
+
+async function readOrMake(folder: string, name: string): Promise<string> {
+  const path = join(folder, name);
+  const existing = await readIfThere(path);
+  if (existing !== null) {
+    return existing;
+  }
+  // Only the last folder is for nobody else: the database server, under its own account, has to get through the first.
+  await mkdir(dirname(folder), { recursive: true });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  // Written aside and linked into place: of several processes that start at once, one wins, and none reads half a file.
+  const candidate = `${path}.${randomBytes(6).toString('hex')}`;
+  await writeFile(candidate, randomBytes(SECRET_BYTES).toString('base64url'), {
+    mode: 0o600,
+    flag: 'wx',
+    flush: true,
+  });
+  try {
+    await link(candidate, path);
+  } catch (error) {
+    if (!hasErrorCode(error, 'EEXIST')) {
+      throw error;
+    }
+  } finally {
+    await rm(candidate, { force: true });
+  }
+  return (await readFile(path, 'utf8')).trim();
+}
+
+async function readIfThere(path: string): Promise<string | null> {
+  try {
+    return (await readFile(path, 'utf8')).trim();
+  } catch (error) {
+    if (hasErrorCode(error, 'ENOENT')) {
+      return null;
+    }
+    throw error;
+  }
+}
