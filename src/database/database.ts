@@ -1,0 +1,29 @@
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import type { RawBuilder } from 'kysely';
+
+/**
+ * The way from a repository to PostgreSQL: one call is one statement, and one round trip.
+ *
+ * Statements are written as SQL (`sql` of kysely, so values are always parameters): each state change is one
+ * conditional statement that reports what it did, which a unit of work that loads and flushes cannot express.
+ */
+@Injectable()
+export class Database {
+  constructor(private readonly entityManager: EntityManager) {}
+
+  async rows<Row>(query: RawBuilder<Row>): Promise<Row[]> {
+    const result = await query.execute(this.entityManager.getKysely());
+    return result.rows;
+  }
+
+  async first<Row>(query: RawBuilder<Row>): Promise<Row | null> {
+    const [row] = await this.rows(query);
+    return row ?? null;
+  }
+
+  /** For the few jobs that need more than one statement; never around a call to storage or the queue. */
+  async transaction<Result>(work: (database: Database) => Promise<Result>): Promise<Result> {
+    return this.entityManager.fork().transactional((entityManager) => work(new Database(entityManager)));
+  }
+}

@@ -1,0 +1,34 @@
+import { type Options, PostgreSqlDriver } from '@mikro-orm/postgresql';
+import { Migrator } from '@mikro-orm/migrations';
+import { ReflectMetadataProvider } from '@mikro-orm/decorators/legacy';
+import { M0001InitialSchema } from './migrations/m0001-initial-schema.js';
+
+/** A query that waits longer than this for a connection or a lock is a fault to report, not something to sit out. */
+const CONNECTION_TIMEOUT_MS = 5_000;
+const STATEMENT_TIMEOUT_MS = 15_000;
+
+/** What every MikroORM of this project has in common; entities and migrations are listed, never found by a glob. */
+export function ormOptions(url: string, poolSize: number): Options {
+  return {
+    driver: PostgreSqlDriver,
+    clientUrl: url,
+    metadataProvider: ReflectMetadataProvider,
+    extensions: [Migrator],
+    forceUtcTimezone: true,
+    pool: { min: 0, max: poolSize, idleTimeoutMillis: 30_000 },
+    driverOptions: {
+      connectionTimeoutMillis: CONNECTION_TIMEOUT_MS,
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      application_name: 'mediadock',
+      keepAlive: true,
+    },
+    // Queries carry what users send; the request log says enough.
+    debug: false,
+    migrations: {
+      tableName: 'mikro_orm_migrations',
+      migrationsList: [{ name: 'm0001-initial-schema', class: M0001InitialSchema }],
+      snapshot: false,
+      silent: true,
+    },
+  };
+}
