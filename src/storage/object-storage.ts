@@ -79,6 +79,14 @@ export abstract class ObjectStorage {
    */
   abstract readUrl(key: string): Promise<string>;
 
+  /**
+   * Removes what no row knows of and no request can still be writing: half-written files of killed processes, uploads
+   * that arrived after their row was swept. Where the store does that by a rule of its own, there is nothing to do.
+   *
+   * @returns how many objects went
+   */
+  abstract removeAbandoned(olderThan: Date): Promise<number>;
+
   /** Resolves when both areas answer; for health checks. */
   abstract check(): Promise<void>;
 }

@@ -1,9 +1,18 @@
-/** The store did not answer, or said that it cannot now. Repeating the call later is safe. */
-export class StorageUnavailableError extends Error {
+import { ProblemError } from '../common/problem.js';
+
+/**
+ * The store did not answer, or said that it cannot now. Repeating the call later is safe. Not caught on a request,
+ * it answers `storage_unavailable` without naming what was called.
+ */
+export class StorageUnavailableError extends ProblemError {
   override readonly name = 'StorageUnavailableError';
 
-  constructor(operation: string, options?: ErrorOptions) {
-    super(`Object storage did not complete "${operation}"`, options);
+  constructor(
+    /** The verb of the port that failed; for logs. */
+    readonly operation: string,
+    options?: ErrorOptions,
+  ) {
+    super('storage_unavailable', 'Object storage did not answer; repeating the request is safe', {}, options);
   }
 }
 

@@ -1,0 +1,194 @@
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { copyFile, link, mkdir, open, readdir, rm, rmdir, stat, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+/** Which bytes lie at a path. */
+export interface FileVersion {
+  /** Bytes. */
+  readonly size: number;
+  /** Stays the same over renames and hard links; another file at the same path has another one. */
+  readonly generation: string;
+}
+
+/** A folder can be pruned by a deletion next door again and again, but hardly this often in a row. */
+const DIRECTORY_ATTEMPTS = 20;
+
+/**
+ * What making a folder, or a file in it, answers when it is pruned at that moment. The latter two come from `mkdir` with
+ * `recursive`: it finds that the folder exists, looks what it is, and by then it does not.
+ */
+const PRUNED = ['ENOENT', 'ENOTDIR', 'EEXIST'];
+
+/** What file systems answer that have no hard links, or no further one for this file. */
+const NO_HARD_LINK = ['EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
+
+/** What platforms answer that cannot flush a folder; and a folder that is gone needs no flush. */
+const NO_DIRECTORY_SYNC = ['EINVAL', 'EISDIR', 'EPERM', 'EACCES', 'ENOTSUP', 'ENOENT'];
+
+export function isFileSystemError(error: unknown, ...codes: string[]): error is NodeJS.ErrnoException {
+  if (!(error instanceof Error) || !('syscall' in error) || !('code' in error)) {
+    return false;
+  }
+  return codes.length === 0 || codes.includes(String(error.code));
+}
+
+export async function versionOf(path: string): Promise<FileVersion> {
+  const { ino, mtimeNs, size } = await stat(path, { bigint: true });
+  // Hashed, because it is shown to clients as an ETag, and inode numbers are nobody's business.
+  const generation = createHash('sha256').update(`${ino}-${mtimeNs}-${size}`).digest('hex').slice(0, 32);
+  return { size: Number(size), generation };
+}
+
+export async function versionOrNull(path: string): Promise<FileVersion | null> {
+  return versionOf(path).catch(nullIfMissing);
+}
+
+/** For `catch`: turns "nothing is there" into null, and lets every other error pass. */
+export function nullIfMissing(error: unknown): null {
+  if (isFileSystemError(error, 'ENOENT')) {
+    return null;
+  }
+  throw error;
+}
+
+/**
+ * Writes a new file and flushes it to the disk. What a failure leaves is for the caller to remove.
+ *
+ * @throws EEXIST when there is one already
+ */
+export async function writeDurably(
+  path: string,
+  body: string | Uint8Array | AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const handle = await open(path, 'wx');
+  try {
+    await handle.writeFile(body);
+    await stamp(handle);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Copies to a new file, sharing the blocks where the file system can; otherwise like {@link writeDurably}. */
+export async function copyDurably(from: string, to: string): Promise<void> {
+  await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  const handle = await open(to, 'r+');
+  try {
+    await stamp(handle);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Answers false, and does nothing, when the file system has no hard link to give. */
+export async function tryLink(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    if (isFileSystemError(error, ...NO_HARD_LINK)) {
+      return false;
+    }
+    throw error;
+  }
+}
+
+/** Flushes a folder, so that what was linked or renamed into it is still there after a power cut. */
+export async function syncDirectory(path: string): Promise<void> {
+  try {
+    const handle = await open(path, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (!isFileSystemError(error, ...NO_DIRECTORY_SYNC)) {
+      throw error;
+    }
+  }
+}
+
+/**
+ * Runs an action that creates a file in a folder, with the folder made first, and made again when a concurrent
+ * deletion found it empty in between and pruned it.
+ */
+export async function inDirectory(path: string, action: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await makeDirectoryDurably(path);
+      await action();
+      return;
+    } catch (error) {
+      if (!isFileSystemError(error, ...PRUNED) || attempt === DIRECTORY_ATTEMPTS) {
+        throw error;
+      }
+    }
+  }
+}
+
+/**
+ * Removes the folder and those above it that are empty, below `root`. Best effort: `rmdir` refuses a folder that
+ * somebody has just put something into, which ends it.
+ */
+export async function pruneEmptyDirectories(path: string, root: string): Promise<void> {
+  try {
+    for (let directory = path; directory !== root; directory = dirname(directory)) {
+      await rmdir(directory);
+    }
+  } catch (error) {
+    if (!isFileSystemError(error)) {
+      throw error;
+    }
+  }
+}
+
+/**
+ * Removes the files below `root`, at any depth, that nobody has written, linked or renamed since `olderThan`, and
+ * the folders left empty by that.
+ *
+ * @returns how many files were removed
+ */
+export async function removeStaleFiles(root: string, olderThan: Date): Promise<number> {
+  let removed = 0;
+  for (const path of await filesBelow(root)) {
+    // The change time, for linking and renaming move it, while the modification time stays that of the bytes.
+    const found = await stat(path).catch(nullIfMissing);
+    if (found !== null && found.ctimeMs < olderThan.getTime()) {
+      await rm(path, { force: true });
+      await pruneEmptyDirectories(dirname(path), root);
+      removed += 1;
+    }
+  }
+  return removed;
+}
+
+async function filesBelow(root: string): Promise<string[]> {
+  const entries = await readdir(root, { recursive: true, withFileTypes: true }).catch(nullIfMissing);
+  return (entries ?? []).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+}
+
+async function makeDirectoryDurably(path: string): Promise<void> {
+  const highestMade = await mkdir(path, { recursive: true });
+  if (highestMade === undefined) {
+    return;
+  }
+  for (let directory = path; ; directory = dirname(directory)) {
+    await syncDirectory(dirname(directory));
+    if (directory === highestMade) {
+      return;
+    }
+  }
+}
+
+/**
+ * Kernels stamp files with a clock that ticks every few milliseconds, and hand out a freed inode number at once:
+ * two uploads in a row could look like the same file. A fraction of a millisecond of our own tells them apart.
+ */
+async function stamp(handle: FileHandle): Promise<void> {
+  const seconds = (Date.now() + Math.random()) / 1000;
+  await handle.utimes(seconds, seconds);
+}

@@ -1,0 +1,250 @@
+import { constants, createReadStream } from 'node:fs';
+import { access, mkdir, open } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { PassThrough, type Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { assertObjectKey } from '../object-key.js';
+import {
+  type ObjectMetadata,
+  type ObjectStat,
+  ObjectStorage,
+  type SignedUpload,
+  type SignedUploadRequest,
+  type StorageArea,
+} from '../object-storage.js';
+import { ObjectNotFoundError, StorageUnavailableError } from '../storage.errors.js';
+import { isFileSystemError } from './durable-files.js';
+import { LengthMismatchError, ObjectExistsError, UploadInterruptedError } from './local-upload.errors.js';
+import { LocalUrlSigner } from './local-url-signer.js';
+import { ObjectFiles, type StoredObject } from './object-files.js';
+import { ObjectPaths } from './object-path.js';
+
+export interface LocalObjectStorageOptions {
+  /** Folder of all objects; made when it is not there. */
+  readonly rootDir: string;
+  /** Names shown for the two areas. */
+  readonly bucket: string;
+  readonly uploadBucket: string;
+  readonly access: 'public' | 'private';
+  /** What plain read URLs start with, without a trailing slash. */
+  readonly publicBaseUrl: string;
+  /** Where the API itself can be reached, without a trailing slash and without `/v1`; signed URLs start with it. */
+  readonly apiBaseUrl: string;
+  /** At least 32 bytes; the same in every process that shares `rootDir`. */
+  readonly signingKey: Buffer;
+  /** The longest that a private read URL is valid; half of it is the shortest. */
+  readonly readUrlTtlSeconds: number;
+  /** False on a file system that has none. Where they only fail now and then, they are replaced by copies anyway. */
+  readonly hardLinks?: boolean;
+}
+
+/** What the signature of an upload allowed it to be. */
+export interface UploadTerms {
+  readonly contentType: string;
+  /** Bytes, exactly. */
+  readonly contentLength: number;
+}
+
+/**
+ * Object storage on a local disk, with signed URLs that the API answers itself (`LocalStorageController`). Any number
+ * of processes may share the folder.
+ */
+export class LocalObjectStorage extends ObjectStorage {
+  readonly access: 'public' | 'private';
+  readonly signer: LocalUrlSigner;
+  private readonly paths: ObjectPaths;
+  private readonly files: ObjectFiles;
+
+  constructor(private readonly options: LocalObjectStorageOptions) {
+    super();
+    this.access = options.access;
+    this.signer = new LocalUrlSigner(options.signingKey);
+    this.paths = new ObjectPaths(options.rootDir);
+    this.files = new ObjectFiles(this.paths, options.hardLinks ?? true);
+  }
+
+  override bucketOf(area: StorageArea): string {
+    return area === 'uploads' ? this.options.uploadBucket : this.options.bucket;
+  }
+
+  override async signUpload(request: SignedUploadRequest): Promise<SignedUpload> {
+    const { key, contentType, contentLength } = request;
+    const expires = Math.floor(request.expiresAt.getTime() / 1000);
+    const contentLengthRange = `${contentLength},${contentLength}`;
+    const ifGenerationMatch = '0';
+    const facts = { key, expires, contentType, contentLengthRange, ifGenerationMatch };
+    const query = new URLSearchParams({ expires: String(expires), signature: this.signer.signUpload(facts) });
+    return {
+      url: `${this.options.apiBaseUrl}/v1/storage/uploads/${key}?${query.toString()}`,
+      headers: {
+        'content-type': contentType,
+        'x-goog-content-length-range': contentLengthRange,
+        'x-goog-if-generation-match': ifGenerationMatch,
+      },
+    };
+  }
+
+  /**
+   * Stores what came with a signed PUT. The caller has checked the signature; the rest of what was signed is
+   * enforced here. Leaves nothing behind when it throws.
+   *
+   * @throws ObjectExistsError before the body is read when there is an object, after it when another upload was faster
+   * @throws LengthMismatchError as soon as the body is too long, or ends too early
+   * @throws UploadInterruptedError when the body breaks off
+   */
+  async receiveUpload(key: string, body: AsyncIterable<Uint8Array>, terms: UploadTerms): Promise<ObjectStat> {
+    return translateErrors('receiveUpload', async () => {
+      if (await this.files.isTaken('uploads', key)) {
+        throw new ObjectExistsError();
+      }
+      const { contentType, contentLength } = terms;
+      const sidecar = { contentType, originalFileName: basename(key) };
+      const version = await this.files.create('uploads', key, exactly(body, contentLength), sidecar);
+      return { ...version, contentType };
+    });
+  }
+
+  override async stat(area: StorageArea, key: string): Promise<ObjectStat | null> {
+    return translateErrors('stat', async () => {
+      const found = await this.files.find(area, key);
+      return (
+        found && { size: found.size, contentType: found.sidecar.contentType, generation: found.generation }
+      );
+    });
+  }
+
+  override async readHead(area: StorageArea, key: string, length: number): Promise<Buffer> {
+    return translateErrors('readHead', async () => {
+      const { path, size } = await this.require('readHead', area, key);
+      const end = Math.min(length, size) - 1;
+      // A stream with its end before its start would read everything.
+      return end < 0
+        ? Buffer.alloc(0)
+        : buffer(createReadStream(path, { end })).catch(asNotFound('readHead'));
+    });
+  }
+
+  override async openRead(area: StorageArea, key: string): Promise<Readable> {
+    return translateErrors('openRead', async () => {
+      const { path } = await this.require('openRead', area, key);
+      const handle = await open(path, 'r').catch(asNotFound('openRead'));
+      const bytes = handle.createReadStream();
+      const readable = new PassThrough();
+      bytes.once('error', (cause) => readable.destroy(new StorageUnavailableError('openRead', { cause })));
+      // A reader that loses interest must not leave the file open.
+      readable.once('close', () => bytes.destroy());
+      return bytes.pipe(readable);
+    });
+  }
+
+  override async promote(key: string, generation: string, metadata: ObjectMetadata): Promise<void> {
+    await translateErrors('promote', async () => {
+      const promoted = await this.files.find('media', key);
+      if (promoted?.sidecar.promotedFrom === generation) {
+        return;
+      }
+      const { contentType, originalFileName } = metadata;
+      const sidecar = { contentType, originalFileName, promotedFrom: generation };
+      if (!(await this.files.promote(key, generation, sidecar))) {
+        throw new ObjectNotFoundError('promote');
+      }
+    });
+  }
+
+  override async put(key: string, body: Buffer, metadata: ObjectMetadata): Promise<void> {
+    const { contentType, originalFileName } = metadata;
+    await translateErrors('put', () =>
+      this.files.replace('media', key, body, { contentType, originalFileName }),
+    );
+  }
+
+  override async delete(area: StorageArea, key: string): Promise<void> {
+    await translateErrors('delete', () => this.files.remove(area, key));
+  }
+
+  override async readUrl(key: string): Promise<string> {
+    assertObjectKey(key);
+    if (this.access === 'public') {
+      return `${this.options.publicBaseUrl}/${key}`;
+    }
+    const expires = readExpiry(Date.now(), this.options.readUrlTtlSeconds);
+    const query = new URLSearchParams({
+      expires: String(expires),
+      signature: this.signer.signRead({ key, expires }),
+    });
+    return `${this.options.apiBaseUrl}/v1/storage/media/${key}?${query.toString()}`;
+  }
+
+  override async check(): Promise<void> {
+    await translateErrors('check', async () => {
+      for (const folder of [this.paths.area('uploads'), this.paths.area('media'), this.paths.temporaries]) {
+        await mkdir(folder, { recursive: true });
+        await access(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+      }
+    });
+  }
+
+  /** An object of the media area with all that serving it takes, or null. The uploads area is never served. */
+  async findMedia(key: string): Promise<StoredObject | null> {
+    return translateErrors('findMedia', () => this.files.find('media', key));
+  }
+
+  /** Does for uploads what the lifecycle rule of a cloud bucket does, whether they were promoted or not. */
+  override async removeAbandoned(olderThan: Date): Promise<number> {
+    return translateErrors('removeAbandoned', async () => {
+      const temporaries = await this.files.removeStaleTemporaries(olderThan);
+      return temporaries + (await this.files.removeStaleUploads(olderThan));
+    });
+  }
+
+  private async require(operation: string, area: StorageArea, key: string): Promise<StoredObject> {
+    const found = await this.files.find(area, key);
+    if (found === null) {
+      throw new ObjectNotFoundError(operation);
+    }
+    return found;
+  }
+}
+
+/**
+ * The expiry of a private read URL made now, in seconds since 1970. It moves in steps of half the time to live, so that
+ * the same URL comes back for a while and a browser finds it in its cache; what is left is always more
+ * than half the time to live, and never more than all of it.
+ */
+export function readExpiry(nowMs: number, ttlSeconds: number): number {
+  const step = Math.max(1, Math.floor(ttlSeconds / 2));
+  return (Math.floor(nowMs / 1000 / step) + 2) * step;
+}
+
+/** Passes a body on as long as it can still have exactly that length. */
+async function* exactly(body: AsyncIterable<Uint8Array>, length: number): AsyncIterable<Uint8Array> {
+  let received = 0;
+  try {
+    for await (const chunk of body) {
+      received += chunk.length;
+      if (received > length) {
+        break;
+      }
+      yield chunk;
+    }
+  } catch (error) {
+    throw new UploadInterruptedError({ cause: error });
+  }
+  if (received !== length) {
+    throw new LengthMismatchError();
+  }
+}
+
+function asNotFound(operation: string): (error: unknown) => never {
+  return (error) => {
+    throw isFileSystemError(error, 'ENOENT') ? new ObjectNotFoundError(operation, { cause: error }) : error;
+  };
+}
+
+async function translateErrors<T>(operation: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    throw isFileSystemError(error) ? new StorageUnavailableError(operation, { cause: error }) : error;
+  }
+}

@@ -1,0 +1,44 @@
+import { randomUUID } from 'node:crypto';
+import { join, resolve } from 'node:path';
+import { assertObjectKey } from '../object-key.js';
+import type { StorageArea } from '../object-storage.js';
+
+/**
+ * The one place where a key becomes a path. Do not go around it: nothing else in this folder may join a key, or
+ * anything that came with a request, to a path. What passes `assertObjectKey` cannot leave its area.
+ *
+ * Below the root lie a folder an area, `uploads/` and `media/`, and `tmp/`, which must be on the same file system.
+ */
+export class ObjectPaths {
+  readonly temporaries: string;
+  private readonly rootDir: string;
+
+  constructor(rootDir: string) {
+    this.rootDir = resolve(rootDir);
+    this.temporaries = join(this.rootDir, 'tmp');
+  }
+
+  area(area: StorageArea): string {
+    return join(this.rootDir, area);
+  }
+
+  /** @throws InvalidObjectKeyError */
+  object(area: StorageArea, key: string): string {
+    assertObjectKey(key);
+    return join(this.area(area), key);
+  }
+
+  /**
+   * Where the metadata of one generation of an object lies: beside it, under a name that no key can have.
+   *
+   * @throws InvalidObjectKeyError
+   */
+  sidecar(area: StorageArea, key: string, generation: string): string {
+    return `${this.object(area, key)}.${generation}.json`;
+  }
+
+  /** A name for a new temporary file. */
+  temporary(): string {
+    return join(this.temporaries, randomUUID());
+  }
+}
