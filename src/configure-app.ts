@@ -1,0 +1,86 @@
+import type { Server } from 'node:http';
+import { type INestApplication, RequestMethod } from '@nestjs/common';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { SwaggerModule } from '@nestjs/swagger';
+import helmet, { contentSecurityPolicy } from 'helmet';
+import { Metrics } from './common/metrics.js';
+import { ProblemFilter } from './common/problem.filter.js';
+import { requestMetrics } from './common/request-metrics.js';
+import { createValidationPipe } from './common/validation.js';
+import type { AppConfig } from './config/app-config.js';
+import { answerMalformedRequests } from './common/malformed-requests.js';
+import { buildOpenApi } from './openapi-document.js';
+
+/** The largest JSON body that any route has use for. */
+const JSON_BODY_LIMIT = '64kb';
+const MAX_HEADERS = 64;
+const HEADERS_TIMEOUT_MS = 20_000;
+/** A PUT of the largest file at 300 Kbit/s; `LEFTOVERS_GRACE_SECONDS` is longer on purpose. */
+const REQUEST_TIMEOUT_MS = 300_000;
+const CORS_MAX_AGE_SECONDS = 3600;
+
+/** What every request goes through before it reaches a controller; the same in production and in tests. */
+export function configureApp(app: NestExpressApplication, config: AppConfig): void {
+  app.disable('x-powered-by');
+  app.set('query parser', 'simple');
+  app.set('etag', false);
+  app.use(requestMetrics(app.get(Metrics)));
+  app.use(helmet(SECURITY_HEADERS));
+  app.use('/docs', contentSecurityPolicy({ useDefaults: false, directives: DOCS_CSP }));
+  if (config.http.corsOrigins.length > 0) {
+    app.enableCors({
+      origin: config.http.corsOrigins.includes('*') ? '*' : [...config.http.corsOrigins],
+      methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
+      exposedHeaders: ['etag', 'retry-after', 'x-request-id'],
+      maxAge: CORS_MAX_AGE_SECONDS,
+    });
+  }
+  app.useBodyParser('json', { limit: JSON_BODY_LIMIT, strict: true });
+  setRoutes(app);
+  app.useGlobalPipes(createValidationPipe());
+  app.useGlobalFilters(new ProblemFilter());
+  SwaggerModule.setup('docs', app, () => buildOpenApi(app), {
+    jsonDocumentUrl: 'docs-json',
+    raw: ['json'],
+    customSiteTitle: 'Mediadock API',
+    swaggerOptions: { persistAuthorization: true, tryItOutEnabled: true },
+  });
+  boundConnections(app.getHttpServer());
+}
+
+/** `/v1` before everything that clients call; what operators call has no version. */
+export function setRoutes(app: INestApplication): void {
+  app.setGlobalPrefix('v1', {
+    exclude: [
+      { path: 'health/*path', method: RequestMethod.ALL },
+      { path: 'metrics', method: RequestMethod.ALL },
+    ],
+  });
+}
+
+const SECURITY_HEADERS = {
+  // Whether a host name is to be HTTPS for ever is for whoever owns the name, at their TLS end.
+  strictTransportSecurity: false,
+  contentSecurityPolicy: {
+    useDefaults: false,
+    directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+  },
+} as const;
+
+const DOCS_CSP = {
+  defaultSrc: ["'self'"],
+  imgSrc: ["'self'", 'data:'],
+  styleSrc: ["'self'", "'unsafe-inline'"],
+  scriptSrc: ["'self'"],
+  // "Try it out" puts bytes to signed URLs, which may be a cloud store's.
+  connectSrc: ["'self'", 'https:', 'http:'],
+  frameAncestors: ["'none'"],
+};
+
+/** Slow and greedy clients end at these limits (security checklist, line 26). */
+function boundConnections(server: Server): void {
+  server.headersTimeout = HEADERS_TIMEOUT_MS;
+  server.requestTimeout = REQUEST_TIMEOUT_MS;
+  server.maxHeadersCount = MAX_HEADERS;
+  answerMalformedRequests(server);
+}

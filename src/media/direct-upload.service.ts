@@ -1,0 +1,138 @@
+import { createHash } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import { APP_CONFIG, type AppConfig } from '../config/app-config.js';
+import { invalidField, ProblemError } from '../common/problem.js';
+import { violatesUnique } from '../database/constraint-violation.js';
+import { JobQueue } from '../queue/job-queue.js';
+import { ObjectStorage } from '../storage/object-storage.js';
+import type { MediaFile } from './media-file.entity.js';
+import { DIRECT_HASH_KEY, MediaFilesRepository } from './media-files.repository.js';
+import { SNIFF_BYTES } from './sniff.js';
+import { requireAcceptedType, requireBytesOfType, requireSizeWithin } from './upload-checks.js';
+import { UploadsService } from './uploads.service.js';
+
+export interface DirectUpload {
+  readonly fileName: string;
+  readonly mimeType: string;
+  readonly bytes: Buffer;
+}
+
+export interface DirectUploadResult {
+  readonly file: MediaFile;
+  /** False when the user had these bytes already. */
+  readonly created: boolean;
+}
+
+/** A row to fill: our own new one, or that of a twin which we have joined. */
+interface Claim {
+  readonly file: MediaFile;
+  readonly joined: boolean;
+}
+
+/** At least this long, however short the window of signed URLs is: the bytes are here, only our own storage is slow. */
+const MIN_WINDOW_SECONDS = 120;
+/** A row that comes and goes under our hands this often is a fault, not a race. */
+const MAX_ROUNDS = 5;
+
+/**
+ * Uploads through the API, for small files.
+ *
+ * The hash is measured before anything else, and a unique index over it makes one row of any number of identical
+ * uploads at once. Who finds that row still pending does not wait for its maker, who may be dead: it stores the same
+ * bytes under the same key and settles the row, if nobody else has.
+ */
+@Injectable()
+export class DirectUploadService {
+  constructor(
+    private readonly uploads: UploadsService,
+    private readonly files: MediaFilesRepository,
+    private readonly storage: ObjectStorage,
+    private readonly queue: JobQueue,
+    @Inject(APP_CONFIG) private readonly config: AppConfig,
+  ) {}
+
+  /** @throws ProblemError `validation_failed`, `invalid_type`, `file_too_large`, `type_mismatch`, `quota_exceeded`, `storage_unavailable` */
+  async upload(userId: string, upload: DirectUpload): Promise<DirectUploadResult> {
+    const type = requireAcceptedType(upload.mimeType);
+    if (upload.bytes.length === 0) {
+      throw invalidField('file', 'must not be empty');
+    }
+    requireSizeWithin(upload.bytes.length, type, this.config.media);
+    await requireBytesOfType(upload.bytes.subarray(0, SNIFF_BYTES), type.mimeType);
+    const hash = createHash('sha256').update(upload.bytes).digest('hex');
+    const existing = await this.files.findLiveByHash(userId, hash);
+    if (existing !== null) {
+      return { file: existing, created: false };
+    }
+    for (let round = 1; round <= MAX_ROUNDS; round++) {
+      const claim = await this.claim(userId, upload, hash);
+      const result = claim && (await this.settle(claim, upload.bytes, hash));
+      if (result) {
+        return result;
+      }
+    }
+    throw new Error('A direct upload lost its row over and over');
+  }
+
+  /** Inserts the row, or finds the one that was faster; null when that one has gone again meanwhile. */
+  private async claim(userId: string, upload: DirectUpload, hash: string): Promise<Claim | null> {
+    const type = requireAcceptedType(upload.mimeType);
+    const ttlSeconds = this.windowSeconds();
+    try {
+      const file = await this.files.insertReserving(
+        this.uploads.newFile(userId, upload.fileName, type, upload.bytes.length, {
+          directHash: hash,
+          ttlSeconds,
+        }),
+      );
+      return { file, joined: false };
+    } catch (error) {
+      const inTheWay =
+        violatesUnique(error, DIRECT_HASH_KEY) ||
+        (error instanceof ProblemError && error.code === 'quota_exceeded');
+      if (!inTheWay) {
+        throw error;
+      }
+      // Bytes that are about to be there need no room of their own, so a full quota is no reason to refuse them.
+      const file = await this.files.findDirect(userId, hash);
+      if (file === null && error instanceof ProblemError) {
+        throw error;
+      }
+      return file && { file, joined: true };
+    }
+  }
+
+  /** Stores the bytes and settles the row; null when the row was discarded meanwhile. */
+  private async settle(
+    { file, joined }: Claim,
+    bytes: Buffer,
+    hash: string,
+  ): Promise<DirectUploadResult | null> {
+    if (file.isLive) {
+      return { file, created: false };
+    }
+    const open = !joined || (await this.files.extendWindow(file.id, this.windowSeconds()));
+    if (open) {
+      await this.storage.put(file.storageKey, bytes, {
+        contentType: file.mimeType,
+        originalFileName: file.originalFileName,
+      });
+      const settled = await this.files.confirm(file.id, hash, this.config.worker.sweepIntervalSeconds);
+      if (settled !== null) {
+        await this.queue.enqueue({ name: 'generate_thumbnails', mediaFileId: file.id });
+        return { file: settled, created: true };
+      }
+    }
+    const now = await this.files.find(file.id);
+    if (now?.isLive) {
+      return { file: now, created: false };
+    }
+    // Discarded while we wrote: the copy that we may have left belongs to nobody.
+    await this.storage.delete('media', file.storageKey);
+    return null;
+  }
+
+  private windowSeconds(): number {
+    return Math.max(MIN_WINDOW_SECONDS, this.config.media.uploadUrlTtlSeconds);
+  }
+}

@@ -1,0 +1,45 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { Transform } from 'class-transformer';
+import { IsInt, IsOptional, IsString, Length, Matches, Max, MaxLength, Min } from 'class-validator';
+
+export class RequestUploadDto {
+  @ApiProperty({
+    example: 'IMG_0042.jpg',
+    description:
+      'What the user calls the file. Kept in lower case, with unsafe characters replaced, for display and downloads only.',
+  })
+  @IsString({ message: 'fileName must be a string' })
+  @Length(1, 20_000, { message: 'fileName must have at least one character' })
+  fileName!: string;
+
+  @ApiProperty({
+    example: 'image/jpeg',
+    description:
+      'One of `image/jpeg`, `image/png`, `image/gif`, `image/webp`. The bytes are checked against it.',
+  })
+  @IsString({ message: 'mimeType must be a string' })
+  @MaxLength(255, { message: 'mimeType must have at most 255 characters' })
+  mimeType!: string;
+
+  @ApiProperty({
+    type: 'integer',
+    format: 'int64',
+    minimum: 1,
+    example: 2411724,
+    description: 'Exact size in bytes: the signed URL takes neither more nor less.',
+  })
+  @IsInt({ message: 'fileSize must be a whole number of bytes' })
+  @Min(1, { message: 'fileSize must be at least 1' })
+  @Max(Number.MAX_SAFE_INTEGER, { message: 'fileSize must be a whole number of bytes' })
+  fileSize!: number;
+
+  @ApiPropertyOptional({
+    example: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
+    description:
+      'Sha-256 of the bytes in hex. With it, bytes that this user has already stored need no second upload.',
+  })
+  @IsOptional()
+  @Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.toLowerCase() : value))
+  @Matches(/^[0-9a-f]{64}$/, { message: 'contentHash must be a sha-256 in hex (64 characters)' })
+  contentHash?: string;
+}

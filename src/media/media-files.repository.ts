@@ -1,0 +1,161 @@
+import { Injectable } from '@nestjs/common';
+import { type RawBuilder, sql } from 'kysely';
+import { Database } from '../database/database.js';
+import { free, reserve, settle } from '../quota/quota-ledger.js';
+import { QuotaService } from '../quota/quota.service.js';
+import type { CursorPosition } from './cursor.js';
+import type { MediaFile, MediaStatus } from './media-file.entity.js';
+import { COLUMNS, type MediaFileRow, toMediaFile } from './media-file.row.js';
+import type { MediaType } from './media-types.js';
+
+/** What a new row says; the database adds the times. */
+export interface NewMediaFile {
+  readonly id: string;
+  readonly userId: string;
+  readonly originalFileName: string;
+  readonly mimeType: string;
+  readonly fileSize: number;
+  readonly mediaType: MediaType;
+  readonly storageKey: string;
+  readonly storageBucket: string;
+  /** Sha-256 of the bytes; direct uploads only. */
+  readonly directHash: string | null;
+  readonly ttlSeconds: number;
+}
+
+export interface PageRequest {
+  readonly userId: string;
+  readonly mediaType: MediaType | undefined;
+  readonly status: MediaStatus | undefined;
+  readonly after: CursorPosition | null;
+  readonly limit: number;
+}
+
+/** The unique index that lets one of several identical direct uploads win. */
+export const DIRECT_HASH_KEY = 'media_files_direct_hash_key';
+
+/**
+ * How long after an upload window has closed a PUT that began in time may still be arriving; requests are cut after
+ * five minutes (`configure-app.ts`).
+ */
+export const LEFTOVERS_GRACE_SECONDS = 600;
+
+export function seconds(count: number): RawBuilder<unknown> {
+  return sql`make_interval(secs => ${count})`;
+}
+
+/** What requests do to media files. Each method is one statement; what it yields tells whether it was the one. */
+@Injectable()
+export class MediaFilesRepository {
+  constructor(
+    private readonly database: Database,
+    private readonly quota: QuotaService,
+  ) {}
+
+  /** Reserves the bytes and inserts the row in one statement. @throws ProblemError `quota_exceeded` */
+  async insertReserving(file: NewMediaFile): Promise<MediaFile> {
+    const row = await this.quota.reserving(
+      file.userId,
+      file.fileSize,
+      sql<MediaFileRow>`
+        with ledger as (${reserve(file.userId, file.fileSize)})
+        insert into media_files (
+          id, user_id, file_name, original_file_name, mime_type, file_size, media_type, storage_key, storage_bucket,
+          direct_hash, status, reservation_open, upload_expires_at, leftovers_due_at)
+        select ${file.id}, user_id, ${file.id}, ${file.originalFileName}, ${file.mimeType}, ${file.fileSize}::bigint,
+          ${file.mediaType}, ${file.storageKey}, ${file.storageBucket}, ${file.directHash}, 'pending', true,
+          now() + ${seconds(file.ttlSeconds)}, now() + ${seconds(file.ttlSeconds + LEFTOVERS_GRACE_SECONDS)}
+        from ledger
+        returning ${COLUMNS}`,
+    );
+    return toMediaFile(row);
+  }
+
+  /** Deleted ones included: who asks decides what to make of them. */
+  async find(id: string): Promise<MediaFile | null> {
+    return this.one(sql<MediaFileRow>`select ${COLUMNS} from media_files where id = ${id}`);
+  }
+
+  /** The user's oldest live file with these bytes. */
+  async findLiveByHash(userId: string, contentHash: string): Promise<MediaFile | null> {
+    return this.one(sql<MediaFileRow>`
+      select ${COLUMNS} from media_files
+      where content_hash = ${contentHash} and user_id = ${userId} and deleted_at is null
+        and status in ('processing', 'ready')
+      order by media_files.created_at, id limit 1`);
+  }
+
+  /** The direct upload of these bytes that is under way or done, if any. */
+  async findDirect(userId: string, directHash: string): Promise<MediaFile | null> {
+    return this.one(sql<MediaFileRow>`
+      select ${COLUMNS} from media_files
+      where user_id = ${userId} and direct_hash = ${directHash} and deleted_at is null and status <> 'failed'`);
+  }
+
+  /** Newest first; asks for one row more than the page holds, so that the caller knows whether there is another. */
+  async page({ userId, mediaType, status, after, limit }: PageRequest): Promise<MediaFile[]> {
+    const rows = await this.database.rows(sql<MediaFileRow>`
+      select ${COLUMNS} from media_files
+      where user_id = ${userId} and deleted_at is null
+        and ${status === undefined ? sql`status <> 'failed'` : sql`status = ${status}`}
+        ${mediaType === undefined ? sql`` : sql`and media_type = ${mediaType}`}
+        ${after === null ? sql`` : sql`and (media_files.created_at, id) < (${instant(after.createdAtMicros)}, ${after.id}::uuid)`}
+      order by media_files.created_at desc, id desc
+      limit ${limit + 1}`);
+    return rows.map(toMediaFile);
+  }
+
+  /**
+   * `pending → processing`, and reserved becomes used. For a direct upload the hash is known already.
+   *
+   * @returns the file as it is now, or null when it was no longer pending, was deleted, or its window has closed
+   */
+  async confirm(
+    id: string,
+    contentHash: string | null,
+    driveAfterSeconds: number,
+  ): Promise<MediaFile | null> {
+    return this.one(sql<MediaFileRow>`
+      with file as (
+        update media_files
+        set status = 'processing', reservation_open = false, content_hash = ${contentHash},
+          drive_after = now() + ${seconds(driveAfterSeconds)}
+        where id = ${id} and status = 'pending' and deleted_at is null and upload_expires_at > now()
+        returning *),
+      ledger as (${settle()})
+      select ${COLUMNS} from file`);
+  }
+
+  /** Keeps a direct upload's window open for whoever is storing its bytes now; false when it is no longer pending. */
+  async extendWindow(id: string, ttlSeconds: number): Promise<boolean> {
+    const row = await this.database.first(sql<{ id: string }>`
+      update media_files
+      set upload_expires_at = greatest(upload_expires_at, now() + ${seconds(ttlSeconds)}),
+        leftovers_due_at = greatest(leftovers_due_at, now() + ${seconds(ttlSeconds + LEFTOVERS_GRACE_SECONDS)})
+      where id = ${id} and status = 'pending' and deleted_at is null and upload_expires_at > now()
+      returning id`);
+    return row !== null;
+  }
+
+  /** Soft delete; what the file used is free at once. Null when it is not this user's, or deleted already. */
+  async delete(id: string, userId: string, driveAfterSeconds: number): Promise<MediaFile | null> {
+    return this.one(sql<MediaFileRow>`
+      with file as (
+        update media_files
+        set deleted_at = now(), drive_count = 0, drive_after = now() + ${seconds(driveAfterSeconds)}
+        where id = ${id} and user_id = ${userId} and deleted_at is null
+        returning *, status in ('processing', 'ready') as settled),
+      ledger as (${free()})
+      select ${COLUMNS} from file`);
+  }
+
+  private async one(query: RawBuilder<MediaFileRow>): Promise<MediaFile | null> {
+    const row = await this.database.first(query);
+    return row && toMediaFile(row);
+  }
+}
+
+/** Exact to the microsecond: a float of seconds would not be. */
+function instant(micros: bigint): RawBuilder<unknown> {
+  return sql`(timestamptz 'epoch' + ${micros.toString()}::bigint * interval '1 microsecond')`;
+}

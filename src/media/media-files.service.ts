@@ -1,0 +1,65 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { APP_CONFIG, type AppConfig } from '../config/app-config.js';
+import { ProblemError } from '../common/problem.js';
+import { JobQueue } from '../queue/job-queue.js';
+import { decodeCursor, encodeCursor } from './cursor.js';
+import type { ListMediaDto } from './dto/list-media.dto.js';
+import type { MediaFile } from './media-file.entity.js';
+import { MediaFilesRepository } from './media-files.repository.js';
+
+export interface MediaPage {
+  readonly files: readonly MediaFile[];
+  readonly nextCursor: string | null;
+}
+
+/** What users do with files that are there: look, list, delete. */
+@Injectable()
+export class MediaFilesService {
+  constructor(
+    private readonly files: MediaFilesRepository,
+    private readonly queue: JobQueue,
+    @Inject(APP_CONFIG) private readonly config: AppConfig,
+  ) {}
+
+  /** @throws ProblemError `not_found`, `access_denied` */
+  async get(id: string, userId: string): Promise<MediaFile> {
+    return requireOwn(await this.files.find(id), userId);
+  }
+
+  async list(userId: string, query: ListMediaDto): Promise<MediaPage> {
+    const rows = await this.files.page({
+      userId,
+      mediaType: query.mediaType,
+      status: query.status,
+      after: query.cursor === undefined ? null : decodeCursor(query.cursor),
+      limit: query.limit,
+    });
+    const files = rows.slice(0, query.limit);
+    const last = files.at(-1);
+    return { files, nextCursor: last && rows.length > query.limit ? encodeCursor(last) : null };
+  }
+
+  /** Soft delete now, bytes in the background. @throws ProblemError `not_found`, `access_denied` */
+  async delete(id: string, userId: string): Promise<void> {
+    const deleted = await this.files.delete(id, userId, this.config.worker.sweepIntervalSeconds);
+    if (deleted === null) {
+      requireOwn(await this.files.find(id), userId);
+      // Own and not deleted now, though it was not a moment ago: somebody undid a deletion by hand.
+      throw new ProblemError('not_found', NOT_FOUND);
+    }
+    await this.queue.enqueue({ name: 'delete_files', mediaFileId: id });
+  }
+}
+
+const NOT_FOUND = 'There is no such media file';
+
+/** @throws ProblemError `not_found` (also for deleted files, whoever owned them), `access_denied` */
+export function requireOwn(file: MediaFile | null, userId: string): MediaFile {
+  if (file === null || file.deletedAt !== null) {
+    throw new ProblemError('not_found', NOT_FOUND);
+  }
+  if (file.userId !== userId) {
+    throw new ProblemError('access_denied', 'This media file belongs to somebody else');
+  }
+  return file;
+}

@@ -1,0 +1,46 @@
+import { MikroOrmModule } from '@mikro-orm/nestjs';
+import { Module } from '@nestjs/common';
+import { MulterModule } from '@nestjs/platform-express';
+import { memoryStorage } from 'multer';
+import { APP_CONFIG, type AppConfig } from '../config/app-config.js';
+import { QueueModule } from '../queue/queue.module.js';
+import { QuotaModule } from '../quota/quota.module.js';
+import { StorageModule } from '../storage/storage.module.js';
+import { DirectUploadService } from './direct-upload.service.js';
+import { MediaController } from './media.controller.js';
+import { MediaFile } from './media-file.entity.js';
+import { MediaFilePresenter } from './media-file.presenter.js';
+import { MediaFilesRepository } from './media-files.repository.js';
+import { MediaFilesService } from './media-files.service.js';
+import { MediaLifecycleRepository } from './media-lifecycle.repository.js';
+import { UploadsController } from './uploads.controller.js';
+import { UploadsService } from './uploads.service.js';
+
+@Module({
+  imports: [
+    MikroOrmModule.forFeature([MediaFile]),
+    QuotaModule,
+    QueueModule,
+    StorageModule,
+    MulterModule.registerAsync({
+      inject: [APP_CONFIG],
+      useFactory: (config: AppConfig) => ({
+        storage: memoryStorage(),
+        // Browsers and curl send names as UTF-8 (RFC 7578, section 5.1); the parser's default is Latin-1.
+        defParamCharset: 'utf8',
+        limits: { fileSize: config.media.directUploadMaxBytes, files: 1, fields: 0, parts: 1 },
+      }),
+    }),
+  ],
+  controllers: [UploadsController, MediaController],
+  providers: [
+    DirectUploadService,
+    MediaFilePresenter,
+    MediaFilesRepository,
+    MediaFilesService,
+    MediaLifecycleRepository,
+    UploadsService,
+  ],
+  exports: [MediaLifecycleRepository, MediaFilesRepository],
+})
+export class MediaModule {}

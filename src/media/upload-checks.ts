@@ -1,0 +1,35 @@
+import type { AppConfig } from '../config/app-config.js';
+import { ProblemError } from '../common/problem.js';
+import { ACCEPTED_MIME_TYPES, type AcceptedType, acceptedType } from './media-types.js';
+import { sniffMimeType } from './sniff.js';
+
+/** @throws ProblemError `invalid_type` */
+export function requireAcceptedType(mimeType: string): AcceptedType {
+  const type = acceptedType(mimeType);
+  if (type === null) {
+    throw new ProblemError('invalid_type', `Accepted are ${ACCEPTED_MIME_TYPES.join(', ')}`);
+  }
+  return type;
+}
+
+/** @throws ProblemError `file_too_large` */
+export function requireSizeWithin(bytes: number, type: AcceptedType, limits: AppConfig['media']): void {
+  const maxBytes = type.maxBytes(limits);
+  if (bytes > maxBytes) {
+    throw new ProblemError(
+      'file_too_large',
+      `A file of type ${type.mimeType} may have at most ${maxBytes} bytes`,
+    );
+  }
+}
+
+/** @throws ProblemError `type_mismatch` */
+export async function requireBytesOfType(head: Uint8Array, mimeType: string): Promise<void> {
+  const found = await sniffMimeType(head);
+  if (found !== mimeType) {
+    throw new ProblemError(
+      'type_mismatch',
+      `Declared as ${mimeType}, but the bytes are ${found ?? 'of no type that we know'}`,
+    );
+  }
+}

@@ -1,0 +1,180 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { v7 as uuidv7 } from 'uuid';
+import { APP_CONFIG, type AppConfig } from '../config/app-config.js';
+import { ProblemError } from '../common/problem.js';
+import { JobQueue } from '../queue/job-queue.js';
+import { originalKey } from '../storage/object-key.js';
+import { ObjectStorage, type SignedUpload } from '../storage/object-storage.js';
+import { ObjectNotFoundError } from '../storage/storage.errors.js';
+import type { RequestUploadDto } from './dto/request-upload.dto.js';
+import { sanitizeFileName } from './file-name.js';
+import type { MediaFile } from './media-file.entity.js';
+import { requireOwn } from './media-files.service.js';
+import { MediaFilesRepository, type NewMediaFile } from './media-files.repository.js';
+import type { AcceptedType } from './media-types.js';
+import { SNIFF_BYTES } from './sniff.js';
+import { requireAcceptedType, requireBytesOfType, requireSizeWithin } from './upload-checks.js';
+
+export type UploadRequestResult =
+  { readonly duplicate: MediaFile } | { readonly file: MediaFile; readonly upload: SignedUpload };
+
+/** Uploads through a signed URL: request, (the client puts the bytes), confirm. */
+@Injectable()
+export class UploadsService {
+  constructor(
+    private readonly files: MediaFilesRepository,
+    private readonly storage: ObjectStorage,
+    private readonly queue: JobQueue,
+    @Inject(APP_CONFIG) private readonly config: AppConfig,
+  ) {}
+
+  /** @throws ProblemError `invalid_type`, `file_too_large`, `quota_exceeded`, `storage_unavailable` */
+  async request(userId: string, dto: RequestUploadDto): Promise<UploadRequestResult> {
+    const type = requireAcceptedType(dto.mimeType);
+    requireSizeWithin(dto.fileSize, type, this.config.media);
+    const duplicate = dto.contentHash ? await this.files.findLiveByHash(userId, dto.contentHash) : null;
+    if (duplicate !== null) {
+      return { duplicate };
+    }
+    const file = await this.files.insertReserving(
+      this.newFile(userId, dto.fileName, type, dto.fileSize, {
+        directHash: null,
+        ttlSeconds: this.config.media.uploadUrlTtlSeconds,
+      }),
+    );
+    const upload = await this.storage.signUpload({
+      key: file.storageKey,
+      contentType: file.mimeType,
+      contentLength: file.fileSize,
+      // The database's clock set the window; the URL ends with it, not a moment later.
+      expiresAt: file.uploadExpiresAt,
+    });
+    return { file, upload };
+  }
+
+  /**
+   * Checks what has arrived and makes it a media file. Nothing is believed: size and type are measured. Bytes that do
+   * not hold are deleted, and the right ones may be put instead while the window is open.
+   *
+   * @throws ProblemError `not_found`, `access_denied`, `invalid_status`, `upload_expired`, `file_not_found`,
+   *   `size_mismatch`, `type_mismatch`, `storage_unavailable`
+   */
+  async confirm(id: string, userId: string): Promise<MediaFile> {
+    const file = requireOwn(await this.files.find(id), userId);
+    requireOpen(file);
+    await this.verifyAndPromote(file);
+    const confirmed = await this.files.confirm(id, null, this.config.worker.sweepIntervalSeconds);
+    if (confirmed === null) {
+      throw await this.explainLostConfirm(file);
+    }
+    await this.queue.enqueue({ name: 'generate_thumbnails', mediaFileId: id });
+    return confirmed;
+  }
+
+  /** The row of a new upload; every name in it but the client's own is made here. */
+  newFile(
+    userId: string,
+    clientFileName: string,
+    type: AcceptedType,
+    fileSize: number,
+    rest: Pick<NewMediaFile, 'directHash' | 'ttlSeconds'>,
+  ): NewMediaFile {
+    const id = uuidv7();
+    return {
+      id,
+      userId,
+      originalFileName: sanitizeFileName(clientFileName),
+      mimeType: type.mimeType,
+      fileSize,
+      mediaType: type.mediaType,
+      storageKey: originalKey({
+        userId,
+        mediaType: type.mediaType,
+        createdAt: new Date(),
+        mediaFileId: id,
+        extension: type.extension,
+      }),
+      storageBucket: this.storage.bucketOf('media'),
+      ...rest,
+    };
+  }
+
+  private async verifyAndPromote(file: MediaFile): Promise<void> {
+    const stat = await this.storage.stat('uploads', file.storageKey);
+    if (stat === null) {
+      throw new ProblemError(
+        'file_not_found',
+        'The bytes have not arrived: PUT them to the upload URL first',
+      );
+    }
+    try {
+      if (stat.size !== file.fileSize) {
+        throw new ProblemError(
+          'size_mismatch',
+          `Declared were ${file.fileSize} bytes, ${stat.size} have arrived`,
+        );
+      }
+      await requireBytesOfType(
+        await this.storage.readHead('uploads', file.storageKey, SNIFF_BYTES),
+        file.mimeType,
+      );
+      await this.storage.promote(file.storageKey, stat.generation, {
+        contentType: file.mimeType,
+        originalFileName: file.originalFileName,
+      });
+    } catch (error) {
+      if (error instanceof ObjectNotFoundError) {
+        throw new ProblemError(
+          'file_not_found',
+          'The bytes were replaced or removed meanwhile',
+          {},
+          { cause: error },
+        );
+      }
+      if (
+        error instanceof ProblemError &&
+        (error.code === 'size_mismatch' || error.code === 'type_mismatch')
+      ) {
+        await this.storage.delete('uploads', file.storageKey);
+      }
+      throw error;
+    }
+  }
+
+  /** Somebody was faster, or the window closed while the bytes were checked. */
+  private async explainLostConfirm(before: MediaFile): Promise<ProblemError> {
+    const now = await this.files.find(before.id);
+    if (now === null || !now.isLive) {
+      // The promoted copy belongs to nobody now: whoever discarded the row may have looked before it was there.
+      await this.storage.delete('media', before.storageKey);
+    }
+    try {
+      requireOpen(requireOwn(now, before.userId));
+    } catch (error) {
+      if (error instanceof ProblemError) {
+        return error;
+      }
+      throw error;
+    }
+    return new ProblemError('upload_expired', EXPIRED);
+  }
+}
+
+const EXPIRED = 'The upload window has closed: request a new upload URL';
+
+/** @throws ProblemError `upload_expired`, `invalid_status` */
+function requireOpen(file: MediaFile): void {
+  const expired = file.status === 'pending' && file.uploadExpiresAt.getTime() <= Date.now();
+  if (expired || file.processingError === 'upload_expired') {
+    throw new ProblemError('upload_expired', EXPIRED);
+  }
+  if (file.status !== 'pending') {
+    throw new ProblemError(
+      'invalid_status',
+      `Only a pending file can be confirmed; this one is ${file.status}`,
+      {
+        currentStatus: file.status,
+      },
+    );
+  }
+}

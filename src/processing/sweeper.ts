@@ -1,0 +1,191 @@
+import {
+  Inject,
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+  type OnModuleDestroy,
+} from '@nestjs/common';
+import { APP_CONFIG, type AppConfig } from '../config/app-config.js';
+import { Metrics } from '../common/metrics.js';
+import type { MediaFile } from '../media/media-file.entity.js';
+import { MediaLifecycleRepository } from '../media/media-lifecycle.repository.js';
+import { JobQueue } from '../queue/job-queue.js';
+import { ObjectStorage } from '../storage/object-storage.js';
+import { ObjectRemover } from './object-remover.js';
+
+/** Rows a step takes on at once; a longer backlog is worked off batch by batch. */
+const BATCH = 200;
+/** Storage calls at once; the sweeper must not crowd out requests. */
+const CONCURRENCY = 8;
+/** The longest upload window; what is older waits for nobody. The lifecycle rule of a cloud bucket says the same. */
+const ABANDONED_AFTER_MS = 24 * 60 * 60 * 1000;
+const ABANDONED_INTERVAL_MS = 60 * 60 * 1000;
+
+/**
+ * Drives again whatever the table says is unfinished, so that nothing depends on the queue:
+ * uploads whose window has closed, files that are `processing` for too long, deletions that were not carried out,
+ * and objects that a late writer left behind.
+ */
+@Injectable()
+export class Sweeper implements OnApplicationBootstrap, OnModuleDestroy {
+  private readonly logger = new Logger(Sweeper.name);
+  private readonly intervalSeconds: number;
+  private abandonedDueAt = 0;
+  private timer: NodeJS.Timeout | null = null;
+  private running: Promise<void> = Promise.resolve();
+  private stopped = false;
+
+  constructor(
+    private readonly lifecycle: MediaLifecycleRepository,
+    private readonly remover: ObjectRemover,
+    private readonly storage: ObjectStorage,
+    private readonly queue: JobQueue,
+    private readonly metrics: Metrics,
+    @Inject(APP_CONFIG) private readonly config: AppConfig,
+  ) {
+    this.intervalSeconds = config.worker.sweepIntervalSeconds;
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    if (this.config.role === 'api') {
+      return;
+    }
+    if (this.queue.volatile) {
+      // What an earlier process had queued died with it: the first pass drives all of it.
+      await this.lifecycle.makeAllDue();
+    }
+    this.running = this.sweepThenWait();
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    this.stopped = true;
+    if (this.timer !== null) {
+      clearTimeout(this.timer);
+    }
+    await this.running;
+  }
+
+  /** One pass over everything. A step that fails does not keep the others from their turn. */
+  async sweep(): Promise<void> {
+    const failures: unknown[] = [];
+    const steps: (() => Promise<void>)[] = [
+      () => this.expireUploads(),
+      () => this.driveUnfinished(),
+      () => this.removeLeftovers(),
+      () => this.removeAbandoned(),
+    ];
+    for (const step of steps) {
+      await step().catch((error: unknown) => failures.push(error));
+    }
+    if (failures.length > 0) {
+      throw new AggregateError(failures, 'Not every step of the sweep succeeded');
+    }
+  }
+
+  private async sweepThenWait(): Promise<void> {
+    try {
+      await this.sweep();
+      this.metrics.sweeps.inc({ outcome: 'done' });
+    } catch (error) {
+      this.metrics.sweeps.inc({ outcome: 'failed' });
+      this.logger.error({ err: error }, 'A sweep failed; the next one tries again');
+    }
+    if (!this.stopped) {
+      // Jitter keeps the sweepers of several replicas apart.
+      const delay = this.intervalSeconds * 1000 * (0.9 + Math.random() * 0.2);
+      this.timer = setTimeout(() => {
+        this.running = this.sweepThenWait();
+      }, delay);
+    }
+  }
+
+  /** First nobody can confirm it any more, then its bytes go, then its reservation: in this order it can be cut short anywhere. */
+  private async expireUploads(): Promise<void> {
+    await this.inBatches(
+      () => this.lifecycle.findExpired(BATCH),
+      async (file) => {
+        await this.lifecycle.markExpired(file.id);
+        await this.remover.removeAll(file);
+        return this.lifecycle.releaseExpired(file.id);
+      },
+      'expired',
+    );
+  }
+
+  private async driveUnfinished(): Promise<void> {
+    for (;;) {
+      const due = await this.lifecycle.claimDueWork(BATCH, this.intervalSeconds);
+      for (const { id, discarded } of due) {
+        await this.queue.enqueue({
+          name: discarded ? 'delete_files' : 'generate_thumbnails',
+          mediaFileId: id,
+        });
+      }
+      this.metrics.sweptFiles.inc({ action: 'driven' }, due.length);
+      if (due.length < BATCH || this.stopped) {
+        return;
+      }
+    }
+  }
+
+  private async removeLeftovers(): Promise<void> {
+    await this.inBatches(
+      () => this.lifecycle.findLeftovers(BATCH),
+      async (file) => {
+        await (file.isDiscarded ? this.remover.removeAll(file) : this.remover.removeUpload(file));
+        return this.lifecycle.markLeftoversSwept(file);
+      },
+      'leftovers',
+    );
+  }
+
+  /** Walks folders, so it takes its turn once an hour, not with every sweep. */
+  private async removeAbandoned(): Promise<void> {
+    if (Date.now() < this.abandonedDueAt) {
+      return;
+    }
+    const removed = await this.storage.removeAbandoned(new Date(Date.now() - ABANDONED_AFTER_MS));
+    this.metrics.sweptFiles.inc({ action: 'abandoned' }, removed);
+    this.abandonedDueAt = Date.now() + ABANDONED_INTERVAL_MS;
+  }
+
+  /** Goes on while whole batches come back changed; a batch in which nothing moved would only come back as it was. */
+  private async inBatches(
+    find: () => Promise<MediaFile[]>,
+    act: (file: MediaFile) => Promise<boolean>,
+    action: string,
+  ): Promise<void> {
+    for (;;) {
+      const batch = await find();
+      const changed = await this.actOnEach(batch, act);
+      this.metrics.sweptFiles.inc({ action }, changed);
+      if (batch.length < BATCH || changed === 0 || this.stopped) {
+        return;
+      }
+    }
+  }
+
+  private async actOnEach(
+    batch: readonly MediaFile[],
+    act: (file: MediaFile) => Promise<boolean>,
+  ): Promise<number> {
+    const queue = [...batch];
+    let changed = 0;
+    let firstError: unknown = null;
+    const work = async (): Promise<void> => {
+      for (let file = queue.shift(); file !== undefined && !this.stopped; file = queue.shift()) {
+        try {
+          changed += (await act(file)) ? 1 : 0;
+        } catch (error) {
+          // One file that cannot be swept now must not hold up the others.
+          firstError ??= error;
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: CONCURRENCY }, work));
+    if (firstError !== null) {
+      throw firstError;
+    }
+    return changed;
+  }
+}

@@ -1,0 +1,66 @@
+import { Injectable } from '@nestjs/common';
+import { sql } from 'kysely';
+import { Database } from '../database/database.js';
+
+/** A ledger that does not say what the rows say. All figures in bytes. */
+export interface QuotaDrift {
+  readonly userId: string;
+  readonly usedBytes: number;
+  readonly actualUsedBytes: number;
+  readonly reservedBytes: number;
+  readonly actualReservedBytes: number;
+}
+
+interface DriftRow {
+  user_id: string;
+  used_bytes: string;
+  actual_used: string;
+  reserved_bytes: string;
+  actual_reserved: string;
+}
+
+/** What a user's rows amount to: the definition that the ledger has to agree with at any time. */
+const ACTUAL = sql`
+  select user_id,
+    coalesce(sum(file_size) filter (where deleted_at is null and status in ('processing', 'ready')), 0) as used,
+    coalesce(sum(file_size) filter (where reservation_open), 0) as reserved
+  from media_files`;
+
+/** Compares the ledger with the rows it stands for, and can put it right again. */
+@Injectable()
+export class QuotaReconciler {
+  constructor(private readonly database: Database) {}
+
+  /** Every ledger that is off. One statement, so one snapshot: uploads under way do not look like drift. */
+  async findDrift(): Promise<QuotaDrift[]> {
+    const rows = await this.database.rows(sql<DriftRow>`
+      with actual as (${ACTUAL} group by user_id)
+      select q.user_id, q.used_bytes, q.reserved_bytes,
+        coalesce(a.used, 0) as actual_used, coalesce(a.reserved, 0) as actual_reserved
+      from storage_quotas q left join actual a on a.user_id = q.user_id
+      where q.used_bytes <> coalesce(a.used, 0) or q.reserved_bytes <> coalesce(a.reserved, 0)
+      order by q.user_id`);
+    return rows.map((row) => ({
+      userId: row.user_id,
+      usedBytes: Number(row.used_bytes),
+      actualUsedBytes: Number(row.actual_used),
+      reservedBytes: Number(row.reserved_bytes),
+      actualReservedBytes: Number(row.actual_reserved),
+    }));
+  }
+
+  /**
+   * Sets one user's ledger to what the rows say. The ledger row is locked first: every statement that moves it
+   * waits, so the sum is taken over rows that nobody is settling meanwhile.
+   */
+  async repair(userId: string): Promise<void> {
+    await this.database.transaction(async (transaction) => {
+      await transaction.rows(sql`select 1 from storage_quotas where user_id = ${userId} for update`);
+      await transaction.rows(sql`
+        with actual as (${ACTUAL} where user_id = ${userId} group by user_id)
+        update storage_quotas q
+        set used_bytes = coalesce((select used from actual), 0), reserved_bytes = coalesce((select reserved from actual), 0)
+        where q.user_id = ${userId}`);
+    });
+  }
+}
