@@ -1,0 +1,179 @@
+import { readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { photo } from '../support/images.js';
+import { build, Installation, processesWith, type ServerProcess } from '../support/server-process.js';
+
+describe('the process', () => {
+  const running: ServerProcess[] = [];
+  const installations: Installation[] = [];
+
+  beforeAll(async () => build(), 120_000);
+
+  afterEach(async () => {
+    // The gentle way, so that every server takes its database with it.
+    await Promise.all(running.splice(0).map((server) => server.end('SIGTERM')));
+    await Promise.all(installations.splice(0).map((installation) => installation.remove()));
+  });
+
+  async function install(environment: Record<string, string> = {}): Promise<Installation> {
+    const installation = await Installation.create(environment);
+    installations.push(installation);
+    return installation;
+  }
+
+  async function start(installation: Installation): Promise<ServerProcess> {
+    const server = await installation.start();
+    running.push(server);
+    return server;
+  }
+
+  it('starts with nothing configured, and says where it is', async () => {
+    const installation = await install();
+    const server = await start(installation);
+    expect(server.output).toContain(`${installation.baseUrl}/docs`);
+    expect(server.output).toContain('npm run --silent token -- alice');
+    const alice = await installation.as('alice');
+    expect(await alice.quota()).toMatchObject({ usedBytes: 0 });
+  });
+
+  it('ends within ten seconds of SIGTERM, also under load and with a hanging client, and leaves nothing running', async () => {
+    const installation = await install();
+    const server = await start(installation);
+    const alice = await installation.as('alice');
+    const large = await photo(4000, 3000);
+    await Promise.all([1, 2, 3, 4, 5, 6].map(() => alice.upload(large, 'image/jpeg')));
+    const hanging = connect(installation.port, '127.0.0.1');
+    hanging.on('error', () => {});
+    hanging.write('POST /v1/media HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n');
+    expect(await processesWith(installation.dataDir)).not.toEqual([]);
+
+    const before = Date.now();
+    expect(await server.end('SIGTERM')).toBe(0);
+    expect(Date.now() - before).toBeLessThan(10_000);
+    hanging.destroy();
+    expect(await processesWith(installation.dataDir)).toEqual([]);
+    expect(server.output).not.toMatch(/unhandled/i);
+  });
+
+  it('loses no file when it is killed in the middle of its work', async () => {
+    const installation = await install();
+    const killed = await start(installation);
+    const alice = await installation.as('alice');
+    const large = await photo(4000, 3000);
+    const files = await Promise.all(Array.from({ length: 8 }, () => alice.upload(large, 'image/jpeg')));
+    expect(await killed.end('SIGKILL')).toBe('SIGKILL');
+
+    const revived = await start(installation);
+    const settled = await Promise.all(files.map(({ id }) => alice.settled(id)));
+    expect(settled.map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 'ready'));
+    expect(await alice.quota()).toMatchObject({ usedBytes: 8 * large.length, reservedBytes: 0 });
+    const reconciled = await installation.command('quota-reconcile', '--dry-run');
+    expect(reconciled.stdout).toContain('Every ledger agrees');
+    expect(await revived.end('SIGTERM')).toBe(0);
+  }, 60_000);
+
+  it('refuses to share its data folder with a second one, and goes on itself', async () => {
+    const installation = await install();
+    await start(installation);
+    const second = installation.launch({ PORT: '1' });
+    expect(await second.ended).toBe(1);
+    expect(second.output).toContain('Mediadock could not start');
+    expect((await fetch(`${installation.baseUrl}/health/ready`)).status).toBe(200);
+  });
+
+  it('does not start with a wrong configuration, lists all that is wrong, and prints no secret', async () => {
+    const installation = await install();
+    const server = installation.launch({
+      PORT: 'x',
+      ROLE: 'y',
+      NODE_ENV: 'production',
+      JWT_SECRET: 'hush-hush',
+    });
+    expect(await server.ended).toBe(1);
+    for (const name of [
+      'PORT',
+      'ROLE',
+      'DATABASE_URL',
+      'REDIS_URL',
+      'STORAGE_DRIVER',
+      'JWT_SECRET',
+      'ALLOW_EMBEDDED',
+    ]) {
+      expect(server.output).toContain(name);
+    }
+    expect(server.output).not.toContain('hush-hush');
+  });
+
+  it('says so when its port is taken, and leaves no database behind', async () => {
+    const installation = await install();
+    await start(installation);
+    const other = await install();
+    const second = other.launch({ PORT: String(installation.port) });
+    expect(await second.ended).toBe(1);
+    expect(second.output).toContain('EADDRINUSE');
+    expect(await processesWith(other.dataDir)).toEqual([]);
+  });
+
+  it('can be stopped while it starts, and leaves no database behind', async () => {
+    const installation = await install();
+    const server = installation.launch();
+    while ((await processesWith(installation.dataDir)).length < 1) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    expect(await server.end('SIGTERM')).toBe(0);
+    expect(await processesWith(installation.dataDir)).toEqual([]);
+  });
+
+  it('keeps its own secrets to its owner', async () => {
+    const installation = await install();
+    await installation.command('token', 'alice');
+    const secret = await readFile(join(installation.dataDir, 'secrets', 'jwt-secret'), 'utf8');
+    expect(secret.length).toBeGreaterThanOrEqual(43);
+    const server = await start(installation);
+    expect(server.output).not.toContain(secret);
+  });
+});
+
+describe('the commands', () => {
+  let installation: Installation;
+
+  beforeAll(async () => {
+    await build();
+  }, 120_000);
+
+  afterEach(async () => installation.remove());
+
+  it('add a user where users are added by hand, beside a running server', async () => {
+    installation = await Installation.create({ USER_PROVISIONING: 'manual' });
+    const server = await installation.start();
+    const bob = await installation.as('bob');
+    expect((await bob.send('GET', '/v1/quota')).body).toMatchObject({ status: 404, code: 'user_not_found' });
+    expect((await bob.list()).body).toEqual({ items: [], hasMore: false, nextCursor: null });
+
+    const added = await installation.command('user-add', 'bob');
+    expect(added).toMatchObject({ code: 0, stderr: '' });
+    expect(added.stdout).toMatch(/^Added: bob has the profile [0-9a-f-]{36}\n$/);
+    expect((await installation.command('user-add', 'bob')).stdout).toContain('Was there already');
+    expect((await bob.send('GET', '/v1/quota')).status).toBe(200);
+    expect((await installation.command('user-add')).code).toBe(2);
+    await server.end('SIGTERM');
+  });
+
+  it('print nothing but the token, so that it can go straight into a variable', async () => {
+    installation = await Installation.create();
+    const { code, stdout, stderr } = await installation.command('token', 'alice');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+\n$/);
+    expect((await installation.command('token')).code).toBe(2);
+    expect((await installation.command('token', 'alice', '--ttl', 'soon')).code).toBe(2);
+  });
+
+  it('reconcile the quota on a database of their own when no server runs', async () => {
+    installation = await Installation.create();
+    const { code, stdout } = await installation.command('quota-reconcile');
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'Every ledger agrees with its files\n' });
+    expect(await processesWith(installation.dataDir)).toEqual([]);
+  });
+});

@@ -1,0 +1,30 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { EmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** A PostgreSQL in which tests may create databases. */
+    postgresUrl: string;
+  }
+}
+
+/** One real PostgreSQL for the whole run: `TEST_DATABASE_URL`, or our own embedded one on a free port. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const given = process.env['TEST_DATABASE_URL'];
+  if (given) {
+    project.provide('postgresUrl', given);
+    return async () => {};
+  }
+  const dataDir = await mkdtemp(join(tmpdir(), 'mediadock-test-'));
+  // Run by root, the server works as another user, who has to get in here.
+  await chmod(dataDir, 0o755);
+  const server = await EmbeddedPostgres.start({ dataDir });
+  project.provide('postgresUrl', server.url);
+  return async () => {
+    await server.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  };
+}

@@ -1,0 +1,80 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { AppModule } from '../../src/app.module.js';
+import type { AppConfig } from '../../src/config/app-config.js';
+import { parseEnvironment, type RawEnvironment } from '../../src/config/parse-environment.js';
+import { loadSecrets } from '../../src/config/secrets.js';
+import { configureApp } from '../../src/configure-app.js';
+import { ApiClient } from './api-client.js';
+import { createTestDatabase, type TestDatabase } from './test-database.js';
+import { TEST_SECRET, tokenFor } from './tokens.js';
+
+export interface TestApp {
+  readonly app: NestExpressApplication;
+  readonly config: AppConfig;
+  readonly database: TestDatabase;
+  readonly dataDir: string;
+  readonly baseUrl: string;
+  /** A client that is signed in as this subject. */
+  as(subject: string): ApiClient;
+  /** A client without a token. */
+  anonymous(): ApiClient;
+  close(): Promise<void>;
+}
+
+/** The whole application on a free port, with a database and a data folder of its own. All of it real. */
+export async function startTestApp(environment: RawEnvironment = {}): Promise<TestApp> {
+  const database = await createTestDatabase();
+  const dataDir = await mkdtemp(join(tmpdir(), 'mediadock-app-'));
+  const config = parseEnvironment({
+    NODE_ENV: 'test',
+    PORT: String(await freePort()),
+    LOG_LEVEL: 'silent',
+    DATA_DIR: dataDir,
+    DATABASE_URL: database.url,
+    JWT_SECRET: TEST_SECRET,
+    RATE_LIMIT_PER_MINUTE: '100000',
+    ...environment,
+  });
+  const app = await NestFactory.create<NestExpressApplication>(
+    AppModule.forRoot(config, await loadSecrets(config)),
+    {
+      bodyParser: false,
+      logger: false,
+      abortOnError: false,
+    },
+  );
+  configureApp(app, config);
+  await app.listen(config.http.port, config.http.host);
+  const baseUrl = config.http.publicBaseUrl;
+  return {
+    app,
+    config,
+    database,
+    dataDir,
+    baseUrl,
+    as: (subject) => new ApiClient(baseUrl, tokenFor(subject)),
+    anonymous: () => new ApiClient(baseUrl, null),
+    close: async () => {
+      app.getHttpServer().closeAllConnections();
+      await app.close();
+      await database.drop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') {
+    throw new Error('A listening TCP server has a port');
+  }
+  return address.port;
+}
