@@ -21,12 +21,22 @@ function isStale() {
   if (!existsSync(stamp)) {
     return true;
   }
-  const inputs = ['src', 'mikro-orm.config.ts', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 'nest-cli.json'];
+  const inputs = [
+    'src',
+    'mikro-orm.config.ts',
+    'package-lock.json',
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'nest-cli.json',
+  ];
   const built = statSync(stamp).mtimeMs;
   return inputs.map((input) => join(root, input)).some((input) => existsSync(input) && newest(input) > built);
 }
 
 if (existsSync(cli) && isStale()) {
-  const build = spawnSync(process.execPath, [cli, 'build'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  const build = spawnSync(process.execPath, [cli, 'build'], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
   process.exitCode = build.status ?? 1;
 }

@@ -10,7 +10,8 @@ import { DatabaseModule } from './database/database.module.js';
 import { HealthModule } from './health/health.module.js';
 import { MediaModule } from './media/media.module.js';
 import { ProcessingModule } from './processing/processing.module.js';
-import { LocalStorageModule } from './storage/local/local-storage.module.js';
+import { QueueModule } from './queue/queue.module.js';
+import { StorageModule } from './storage/storage.module.js';
 
 @Module({})
 export class AppModule {
@@ -22,11 +23,12 @@ export class AppModule {
         AppConfigModule.forRoot(config, secrets),
         CommonModule,
         DatabaseModule.forRoot('own'),
+        StorageModule.forRoot(config),
+        QueueModule.forRoot(config),
         AuthModule,
         MediaModule,
         ProcessingModule,
         HealthModule,
-        ...(config.storage.driver === 'local' ? [LocalStorageModule] : []),
       ],
     };
   }

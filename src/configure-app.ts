@@ -2,9 +2,12 @@ import type { Server } from 'node:http';
 import { type INestApplication, RequestMethod } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { SwaggerModule } from '@nestjs/swagger';
+import type { NextFunction, Request, Response } from 'express';
 import helmet, { contentSecurityPolicy } from 'helmet';
 import { Metrics } from './common/metrics.js';
-import { ProblemFilter } from './common/problem.filter.js';
+import { ProblemError } from './common/problem.js';
+import { ProblemFilter, sendProblem } from './common/problem.filter.js';
+import { identifyRequest } from './common/request-log.js';
 import { requestMetrics } from './common/request-metrics.js';
 import { createValidationPipe } from './common/validation.js';
 import type { AppConfig } from './config/app-config.js';
@@ -23,9 +26,12 @@ const CORS_MAX_AGE_SECONDS = 3600;
 export function configureApp(app: NestExpressApplication, config: AppConfig): void {
   app.disable('x-powered-by');
   app.set('query parser', 'simple');
-  app.set('etag', false);
+  // No validators on JSON. `false` would switch those of downloaded files off as well (`sendFile` asks the setting).
+  app.set('etag', () => undefined);
+  app.use(identifyRequest);
   app.use(requestMetrics(app.get(Metrics)));
   app.use(helmet(SECURITY_HEADERS));
+  app.use(requireHost);
   app.use('/docs', contentSecurityPolicy({ useDefaults: false, directives: DOCS_CSP }));
   if (config.http.corsOrigins.length > 0) {
     app.enableCors({
@@ -34,6 +40,9 @@ export function configureApp(app: NestExpressApplication, config: AppConfig): vo
       exposedHeaders: ['etag', 'retry-after', 'x-request-id'],
       maxAge: CORS_MAX_AGE_SECONDS,
     });
+  }
+  if (config.role === 'worker') {
+    app.use(['/v1', '/docs', '/docs-json'], answerNotServedHere);
   }
   app.useBodyParser('json', { limit: JSON_BODY_LIMIT, strict: true });
   setRoutes(app);
@@ -46,6 +55,20 @@ export function configureApp(app: NestExpressApplication, config: AppConfig): vo
     swaggerOptions: { persistAuthorization: true, tryItOutEnabled: true },
   });
   boundConnections(app.getHttpServer());
+}
+
+/** A worker answers for its health and its figures, and for nothing else. */
+function answerNotServedHere(request: Request, response: Response): void {
+  sendProblem(request, response, new ProblemError('not_found', 'This process works in the background only'));
+}
+
+/** RFC 9112, section 3.2: HTTP/1.1 without a host is a 400. */
+function requireHost(request: Request, response: Response, next: NextFunction): void {
+  if (request.headers.host === undefined && request.httpVersion === '1.1') {
+    sendProblem(request, response, new ProblemError('validation_failed', 'Send a Host header'));
+    return;
+  }
+  next();
 }
 
 /** `/v1` before everything that clients call; what operators call has no version. */
@@ -82,5 +105,8 @@ function boundConnections(server: Server): void {
   server.headersTimeout = HEADERS_TIMEOUT_MS;
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   server.maxHeadersCount = MAX_HEADERS;
+  // Node's own answers to these two have no body; `requireHost` and the routes answer instead.
+  Object.assign(server, { requireHostHeader: false });
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response));
   answerMalformedRequests(server);
 }

@@ -26,6 +26,8 @@ export async function startServer(): Promise<void> {
     await app.close();
     throw error;
   }
+  // The banner is for a person, who looks at the end of what was printed.
+  app.flushLogs();
   process.stdout.write(startBanner(config));
 }
 

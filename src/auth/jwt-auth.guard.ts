@@ -50,7 +50,7 @@ export class JwtAuthGuard implements CanActivate {
         } else if (claims) {
           resolve(claims);
         } else {
-          reject(new ProblemError('unauthenticated', reasonOf(info)));
+          reject(info instanceof ProblemError ? info : new ProblemError('unauthenticated', reasonOf(info)));
         }
       };
       passport.authenticate(this.strategy, { session: false }, settle)(request, response, reject);

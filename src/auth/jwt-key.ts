@@ -1,12 +1,11 @@
-import type { Algorithm } from 'jsonwebtoken';
+import jwt, { type Algorithm } from 'jsonwebtoken';
 import { passportJwtSecret } from 'jwks-rsa';
 import type { SecretOrKeyProvider } from 'passport-jwt';
 import type { AppConfig } from '../config/app-config.js';
+import { ProblemError } from '../common/problem.js';
 import type { Secrets } from '../config/secrets.js';
 
-type KeyOptions = { algorithms: Algorithm[] } & (
-  { secretOrKey: string } | { secretOrKeyProvider: SecretOrKeyProvider }
-);
+type KeyOptions = { algorithms: Algorithm[] } & { secretOrKeyProvider: SecretOrKeyProvider };
 
 const JWKS_TIMEOUT_MS = 5_000;
 const JWKS_CACHE_MS = 10 * 60_000;
@@ -20,17 +19,19 @@ export function jwtKeyOptions(config: AppConfig, secrets: Secrets): KeyOptions {
   const { key } = config.auth;
   switch (key.kind) {
     case 'public-key':
-      return { secretOrKey: key.pem, algorithms: [key.algorithm] };
+      return { secretOrKeyProvider: refusing(always(key.pem)), algorithms: [key.algorithm] };
     case 'jwks':
       return {
-        secretOrKeyProvider: passportJwtSecret({
-          jwksUri: key.url,
-          cache: true,
-          cacheMaxAge: JWKS_CACHE_MS,
-          rateLimit: true,
-          jwksRequestsPerMinute: JWKS_REQUESTS_PER_MINUTE,
-          timeout: JWKS_TIMEOUT_MS,
-        }),
+        secretOrKeyProvider: refusing(
+          passportJwtSecret({
+            jwksUri: key.url,
+            cache: true,
+            cacheMaxAge: JWKS_CACHE_MS,
+            rateLimit: true,
+            jwksRequestsPerMinute: JWKS_REQUESTS_PER_MINUTE,
+            timeout: JWKS_TIMEOUT_MS,
+          }),
+        ),
         algorithms: ['RS256', 'ES256'],
       };
     case 'secret':
@@ -38,6 +39,48 @@ export function jwtKeyOptions(config: AppConfig, secrets: Secrets): KeyOptions {
       if (secrets.jwtSecret === null) {
         throw new Error('The secret that verifies tokens has not been loaded');
       }
-      return { secretOrKey: secrets.jwtSecret, algorithms: ['HS256'] };
+      return { secretOrKeyProvider: refusing(always(secrets.jwtSecret)), algorithms: ['HS256'] };
+  }
+}
+
+function always(key: string): SecretOrKeyProvider {
+  return (_request, _token, done) => done(null, key);
+}
+
+/**
+ * Refuses what jsonwebtoken 9 does not refuse but throws at: a token for which there is no key, and one whose payload
+ * is no object. Thrown behind a key set's promise, that is an unhandled rejection, which ends the process.
+ */
+function refusing(provider: SecretOrKeyProvider): SecretOrKeyProvider {
+  return (request, token, done) => {
+    if (!hasClaims(token)) {
+      done(new Error('The token has no claims'));
+      return;
+    }
+    provider(request, token, (error: unknown, key) => done(refusalOf(error, key), key));
+  };
+}
+
+/** A token of an unknown key is the client's fault; a key set that cannot be read is not, and must not sign users out. */
+function refusalOf(error: unknown, key: unknown): Error | null {
+  if (error) {
+    return isRateLimit(error)
+      ? new Error('Too many tokens of unknown keys', { cause: error })
+      : new ProblemError('internal', 'The keys that verify tokens cannot be read now', {}, { cause: error });
+  }
+  return key ? null : new Error('There is no such key');
+}
+
+/** Only tokens of unknown keys are looked up again and again; known keys come from the cache. */
+function isRateLimit(error: unknown): boolean {
+  return error instanceof Error && error.name === 'JwksRateLimitError';
+}
+
+function hasClaims(token: unknown): boolean {
+  try {
+    const claims: unknown = typeof token === 'string' ? jwt.decode(token) : null;
+    return typeof claims === 'object' && claims !== null && !Array.isArray(claims);
+  } catch {
+    return false;
   }
 }

@@ -39,9 +39,15 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly stalledJobs = new Counter({
+    name: 'mediadock_stalled_jobs_total',
+    help: 'Jobs whose worker went away in the middle, and which another one took over.',
+    registers: [this.registry],
+  });
+
   readonly sweeps = new Counter({
     name: 'mediadock_sweeps_total',
-    help: 'Passes of the sweeper by outcome (done, failed).',
+    help: 'Passes of the sweeper by outcome (done, failed, elsewhere: another process sweeps).',
     labelNames: ['outcome'] as const,
     registers: [this.registry],
   });
@@ -71,6 +77,7 @@ export class Metrics {
     collectDefaultMetrics({ register: this.registry });
     // A counter that has never moved is absent from a scrape, and nobody can alert on what is absent.
     this.quotaRefusals.inc(0);
+    this.stalledJobs.inc(0);
     this.sweeps.inc({ outcome: 'done' }, 0);
     this.sweeps.inc({ outcome: 'failed' }, 0);
   }

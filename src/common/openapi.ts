@@ -86,6 +86,11 @@ export function ApiProblems(...codes: ProblemCode[]): MethodDecorator & ClassDec
   );
 }
 
+/** The same for an operation that needs a bearer token: what can befall every one of those is documented by itself. */
+export function ApiUserProblems(...codes: ProblemCode[]): MethodDecorator & ClassDecorator {
+  return ApiProblems('unauthenticated', ...codes, 'rate_limited', 'internal');
+}
+
 const RETRY_AFTER = { description: 'Seconds to wait.', schema: { type: 'integer' as const }, example: 12 };
 
 function exampleOf(code: ProblemCode): Partial<ProblemDto> {

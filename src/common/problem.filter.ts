@@ -104,6 +104,7 @@ const EXPLANATIONS: Record<string, string> = {
 };
 
 function explain(error: unknown): string {
-  const type = typeof error === 'object' && error !== null && 'type' in error ? error.type : null;
+  const origin = error instanceof HttpException ? error.cause : error;
+  const type = typeof origin === 'object' && origin !== null && 'type' in origin ? origin.type : null;
   return (typeof type === 'string' ? EXPLANATIONS[type] : undefined) ?? 'The request could not be understood';
 }

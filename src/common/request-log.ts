@@ -1,10 +1,23 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { NextFunction, Request, Response } from 'express';
 import type { Params } from 'nestjs-pino';
 import { v7 as uuidv7 } from 'uuid';
 import { principalOf } from './principal.js';
 
 /** What may come from outside into our logs as a request id. */
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
+
+/** Names the request before anything can go wrong with it; pino keeps an id that is there. */
+export function identifyRequest(
+  request: Request & { id?: string },
+  response: Response,
+  next: NextFunction,
+): void {
+  const offered = request.headers['x-request-id'];
+  request.id = typeof offered === 'string' && REQUEST_ID.test(offered) ? offered : uuidv7();
+  response.setHeader('x-request-id', request.id);
+  next();
+}
 
 /**
  * Structured request logs: one line a request, with its id, and without anything that opens a door. Headers are not
@@ -14,12 +27,6 @@ export function requestLog(level: string): Params {
   return {
     pinoHttp: {
       level,
-      genReqId: (request, response) => {
-        const offered = request.headers['x-request-id'];
-        const id = typeof offered === 'string' && REQUEST_ID.test(offered) ? offered : uuidv7();
-        response.setHeader('x-request-id', id);
-        return id;
-      },
       serializers: {
         req: (request: { id: unknown; method: string; url: string }) => ({
           id: request.id,

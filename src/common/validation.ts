@@ -4,7 +4,7 @@ import { type FieldError, invalidField, ProblemError } from './problem.js';
 
 /** Checks bodies and queries against their DTO: unknown fields are errors, types are never guessed. */
 export function createValidationPipe(): ValidationPipe {
-  return new ValidationPipe({
+  return new BodyPipe({
     whitelist: true,
     forbidNonWhitelisted: true,
     forbidUnknownValues: true,
@@ -18,6 +18,20 @@ export function createValidationPipe(): ValidationPipe {
       });
     },
   });
+}
+
+/** The transformer recurses, and so ends at the depth of the stack. */
+class BodyPipe extends ValidationPipe {
+  override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
+    try {
+      return await super.transform(value, metadata);
+    } catch (error) {
+      if (error instanceof RangeError) {
+        throw new ProblemError('validation_failed', 'The body is nested too deeply', {}, { cause: error });
+      }
+      throw error;
+    }
+  }
 }
 
 function flatten(errors: readonly ValidationError[], parent = ''): FieldError[] {

@@ -32,6 +32,12 @@ export interface AppConfig {
     readonly url: string | null;
     readonly poolSize: number;
   };
+  readonly redis: {
+    /** null: the in-process queue. */
+    readonly url: string | null;
+  };
+  /** Who may look at the queue in a browser; null: nobody. */
+  readonly queueDashboard: { readonly user: string; readonly password: string } | null;
   readonly storage: {
     readonly driver: StorageDriver;
     readonly bucket: string;
@@ -40,6 +46,14 @@ export interface AppConfig {
     /** Without a trailing slash; what `publicUrl` starts with when access is public. */
     readonly publicBaseUrl: string;
     readonly readUrlTtlSeconds: number;
+    readonly gcs: {
+      /** null: as the credentials say. */
+      readonly projectId: string | null;
+      /** null: Google's own. */
+      readonly apiEndpoint: string | null;
+      /** null: Application Default Credentials. */
+      readonly credentialsFile: string | null;
+    };
   };
   readonly auth: {
     readonly key: JwtKeyConfig;

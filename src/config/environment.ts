@@ -123,6 +123,27 @@ export class Environment {
 
   @IsOptional()
   @IsString()
+  GCS_PROJECT_ID?: string;
+
+  @IsOptional()
+  @HttpUrl()
+  GCS_API_ENDPOINT?: string;
+
+  @IsOptional()
+  @IsString()
+  GCS_CREDENTIALS_FILE?: string;
+
+  @IsOptional()
+  @IsString()
+  QUEUE_DASHBOARD_USER?: string;
+
+  @IsOptional()
+  @IsString()
+  @MinLength(12, { message: 'QUEUE_DASHBOARD_PASSWORD must have at least 12 characters' })
+  QUEUE_DASHBOARD_PASSWORD?: string;
+
+  @IsOptional()
+  @IsString()
   JWT_SECRET?: string;
 
   @IsOptional()

@@ -12,8 +12,14 @@ export type RawEnvironment = Readonly<Record<string, string | undefined>>;
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 
-  constructor(readonly mistakes: readonly string[]) {
-    super(`The configuration is not valid:\n${mistakes.map((mistake) => `  - ${mistake}`).join('\n')}`);
+  constructor(
+    readonly mistakes: readonly string[],
+    options?: ErrorOptions,
+  ) {
+    super(
+      `The configuration is not valid:\n${mistakes.map((mistake) => `  - ${mistake}`).join('\n')}`,
+      options,
+    );
   }
 }
 
@@ -126,16 +132,42 @@ function checkCombinations(environment: Environment, key: JwtKeyConfig, mistakes
       );
     }
   }
-  if (environment.STORAGE_DRIVER === 'gcs') {
-    mistakes.push('STORAGE_DRIVER=gcs is not available in this version');
+  checkGcs(environment, mistakes);
+  checkRole(environment, mistakes);
+  if (Boolean(environment.QUEUE_DASHBOARD_USER) !== Boolean(environment.QUEUE_DASHBOARD_PASSWORD)) {
+    mistakes.push('Set both QUEUE_DASHBOARD_USER and QUEUE_DASHBOARD_PASSWORD, or neither');
   }
-  if (environment.REDIS_URL) {
-    mistakes.push('REDIS_URL is not available in this version');
+}
+
+function checkGcs(environment: Environment, mistakes: string[]): void {
+  if (environment.STORAGE_DRIVER !== 'gcs') {
+    return;
   }
-  if (environment.ROLE !== 'all') {
+  if (!environment.STORAGE_BUCKET) {
+    mistakes.push('STORAGE_BUCKET is missing: the bucket of verified files');
+  }
+  if (!environment.STORAGE_UPLOAD_BUCKET) {
+    mistakes.push('STORAGE_UPLOAD_BUCKET is missing: the private bucket where uploads land');
+  }
+  if (environment.STORAGE_BUCKET && environment.STORAGE_BUCKET === environment.STORAGE_UPLOAD_BUCKET) {
     mistakes.push(
-      `ROLE=${environment.ROLE} needs a queue that other processes share; leave REDIS_URL and ROLE out to run all in one`,
+      'STORAGE_UPLOAD_BUCKET must be another bucket than STORAGE_BUCKET: unverified files are never public',
     );
+  }
+}
+
+/** Processes with different roles meet in the database and the queue, so both have to be outside of them. */
+function checkRole(environment: Environment, mistakes: string[]): void {
+  if (environment.ROLE === 'all') {
+    return;
+  }
+  if (!environment.DATABASE_URL) {
+    mistakes.push(
+      `ROLE=${environment.ROLE} needs DATABASE_URL: the embedded database belongs to one process`,
+    );
+  }
+  if (!environment.REDIS_URL) {
+    mistakes.push(`ROLE=${environment.ROLE} needs REDIS_URL: the in-process queue belongs to one process`);
   }
 }
 
@@ -158,13 +190,22 @@ function buildConfig(environment: Environment, key: JwtKeyConfig, corsOrigins: s
       rateLimitPerMinute: environment.RATE_LIMIT_PER_MINUTE,
     },
     database: { url: environment.DATABASE_URL ?? null, poolSize: environment.DATABASE_POOL_SIZE },
+    redis: { url: environment.REDIS_URL ?? null },
+    queueDashboard: dashboardOf(environment),
     storage: {
       driver: environment.STORAGE_DRIVER,
       bucket: environment.STORAGE_BUCKET ?? 'media',
       uploadBucket: environment.STORAGE_UPLOAD_BUCKET ?? 'uploads',
       access: environment.STORAGE_ACCESS,
-      publicBaseUrl: withoutSlash(environment.STORAGE_PUBLIC_BASE_URL ?? `${publicBaseUrl}/v1/storage/media`),
+      publicBaseUrl: withoutSlash(
+        environment.STORAGE_PUBLIC_BASE_URL ?? readBaseUrl(environment, publicBaseUrl),
+      ),
       readUrlTtlSeconds: environment.READ_URL_TTL_SECONDS,
+      gcs: {
+        projectId: environment.GCS_PROJECT_ID ?? null,
+        apiEndpoint: environment.GCS_API_ENDPOINT ? withoutSlash(environment.GCS_API_ENDPOINT) : null,
+        credentialsFile: environment.GCS_CREDENTIALS_FILE ?? null,
+      },
     },
     auth: {
       key,
@@ -186,6 +227,22 @@ function buildConfig(environment: Environment, key: JwtKeyConfig, corsOrigins: s
       jobAttempts: environment.JOB_ATTEMPTS,
     },
   });
+}
+
+function dashboardOf({
+  QUEUE_DASHBOARD_USER,
+  QUEUE_DASHBOARD_PASSWORD,
+}: Environment): AppConfig['queueDashboard'] {
+  return QUEUE_DASHBOARD_USER && QUEUE_DASHBOARD_PASSWORD
+    ? { user: QUEUE_DASHBOARD_USER, password: QUEUE_DASHBOARD_PASSWORD }
+    : null;
+}
+
+/** Where a plain read URL leads: to the bucket itself, or to our own route over the local disk. */
+function readBaseUrl(environment: Environment, publicBaseUrl: string): string {
+  return environment.STORAGE_DRIVER === 'gcs'
+    ? `${environment.GCS_API_ENDPOINT ?? 'https://storage.googleapis.com'}/${environment.STORAGE_BUCKET}`
+    : `${publicBaseUrl}/v1/storage/media`;
 }
 
 /** A wildcard address is where a server listens, not where a client can go. */

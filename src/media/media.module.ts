@@ -3,9 +3,7 @@ import { Module } from '@nestjs/common';
 import { MulterModule } from '@nestjs/platform-express';
 import { memoryStorage } from 'multer';
 import { APP_CONFIG, type AppConfig } from '../config/app-config.js';
-import { QueueModule } from '../queue/queue.module.js';
 import { QuotaModule } from '../quota/quota.module.js';
-import { StorageModule } from '../storage/storage.module.js';
 import { DirectUploadService } from './direct-upload.service.js';
 import { MediaController } from './media.controller.js';
 import { MediaFile } from './media-file.entity.js';
@@ -20,8 +18,6 @@ import { UploadsService } from './uploads.service.js';
   imports: [
     MikroOrmModule.forFeature([MediaFile]),
     QuotaModule,
-    QueueModule,
-    StorageModule,
     MulterModule.registerAsync({
       inject: [APP_CONFIG],
       useFactory: (config: AppConfig) => ({

@@ -7,11 +7,10 @@ import {
   ApiCreatedResponse,
   ApiOkResponse,
   ApiOperation,
-  ApiParam,
   ApiTags,
 } from '@nestjs/swagger';
 import type { Response } from 'express';
-import { ApiProblems } from '../common/openapi.js';
+import { ApiUserProblems } from '../common/openapi.js';
 import { CurrentUser } from '../common/principal.js';
 import { invalidField } from '../common/problem.js';
 import { IdPipe } from '../common/validation.js';
@@ -21,6 +20,7 @@ import { ConfirmUploadDto } from './dto/confirm-upload.dto.js';
 import { MediaFileDto } from './dto/media-file.dto.js';
 import { RequestUploadDto } from './dto/request-upload.dto.js';
 import { DuplicateUploadDto, UploadTicketDto } from './dto/upload-ticket.dto.js';
+import { ApiMediaFileId } from './media-file-id.decorator.js';
 import { MediaFilePresenter } from './media-file.presenter.js';
 import { UploadsService } from './uploads.service.js';
 
@@ -42,17 +42,7 @@ export class UploadsController {
   })
   @ApiCreatedResponse({ type: UploadTicketDto, description: 'Put the bytes, then confirm.' })
   @ApiOkResponse({ type: DuplicateUploadDto, description: 'These bytes are there already.' })
-  @ApiProblems(
-    'validation_failed',
-    'unauthenticated',
-    'quota_exceeded',
-    'user_not_found',
-    'file_too_large',
-    'invalid_type',
-    'rate_limited',
-    'internal',
-    'storage_unavailable',
-  )
+  @ApiUserProblems('validation_failed', 'quota_exceeded', 'user_not_found', 'file_too_large', 'invalid_type')
   async request(
     @CurrentUser() userId: string,
     @Body() dto: RequestUploadDto,
@@ -81,16 +71,10 @@ export class UploadsController {
     description:
       'Measures what has arrived (size, type) and starts the processing. Bytes that do not hold are deleted; put the right ones and confirm again while the URL is valid.',
   })
-  @ApiParam({
-    name: 'mediaFileId',
-    format: 'uuid',
-    example: '01937d4e-0000-7000-8000-000000000000',
-    description: 'The `mediaFileId` of the upload request.',
-  })
+  @ApiMediaFileId()
   @ApiOkResponse({ type: MediaFileDto, description: 'The file, in `processing`.' })
-  @ApiProblems(
+  @ApiUserProblems(
     'validation_failed',
-    'unauthenticated',
     'access_denied',
     'user_not_found',
     'not_found',
@@ -99,8 +83,6 @@ export class UploadsController {
     'size_mismatch',
     'upload_expired',
     'type_mismatch',
-    'rate_limited',
-    'internal',
     'storage_unavailable',
   )
   async confirm(
@@ -130,16 +112,13 @@ export class UploadsController {
   })
   @ApiCreatedResponse({ type: MediaFileDto, description: 'The new file, in `processing`.' })
   @ApiOkResponse({ type: MediaFileDto, description: 'The user has these bytes already: that file.' })
-  @ApiProblems(
+  @ApiUserProblems(
     'validation_failed',
-    'unauthenticated',
     'quota_exceeded',
     'user_not_found',
     'file_too_large',
     'invalid_type',
     'type_mismatch',
-    'rate_limited',
-    'internal',
     'storage_unavailable',
   )
   async upload(

@@ -1,8 +1,6 @@
 import { Module } from '@nestjs/common';
 import { APP_CONFIG, type AppConfig } from '../config/app-config.js';
 import { MediaModule } from '../media/media.module.js';
-import { QueueModule } from '../queue/queue.module.js';
-import { StorageModule } from '../storage/storage.module.js';
 import { DeleteFilesHandler } from './delete-files.handler.js';
 import { GenerateThumbnailsHandler } from './generate-thumbnails.handler.js';
 import { ImageProcessor } from './image/image-processor.js';
@@ -11,7 +9,7 @@ import { ObjectRemover } from './object-remover.js';
 import { Sweeper } from './sweeper.js';
 
 @Module({
-  imports: [MediaModule, QueueModule, StorageModule],
+  imports: [MediaModule],
   providers: [
     {
       provide: ImageProcessor,

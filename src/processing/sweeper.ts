@@ -8,6 +8,8 @@ import {
 import { APP_CONFIG, type AppConfig } from '../config/app-config.js';
 import { Metrics } from '../common/metrics.js';
 import type { MediaFile } from '../media/media-file.entity.js';
+import { AdvisoryLock, LOCKS } from '../database/advisory-lock.js';
+import { DatabaseServer } from '../database/database-server.js';
 import { MediaLifecycleRepository } from '../media/media-lifecycle.repository.js';
 import { JobQueue } from '../queue/job-queue.js';
 import { ObjectStorage } from '../storage/object-storage.js';
@@ -30,6 +32,7 @@ const ABANDONED_INTERVAL_MS = 60 * 60 * 1000;
 export class Sweeper implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger(Sweeper.name);
   private readonly intervalSeconds: number;
+  private readonly lock: AdvisoryLock;
   private abandonedDueAt = 0;
   private timer: NodeJS.Timeout | null = null;
   private running: Promise<void> = Promise.resolve();
@@ -41,9 +44,11 @@ export class Sweeper implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly storage: ObjectStorage,
     private readonly queue: JobQueue,
     private readonly metrics: Metrics,
+    server: DatabaseServer,
     @Inject(APP_CONFIG) private readonly config: AppConfig,
   ) {
     this.intervalSeconds = config.worker.sweepIntervalSeconds;
+    this.lock = new AdvisoryLock(server.url, LOCKS.sweeper);
   }
 
   async onApplicationBootstrap(): Promise<void> {
@@ -63,6 +68,7 @@ export class Sweeper implements OnApplicationBootstrap, OnModuleDestroy {
       clearTimeout(this.timer);
     }
     await this.running;
+    await this.lock.release();
   }
 
   /** One pass over everything. A step that fails does not keep the others from their turn. */
@@ -84,8 +90,13 @@ export class Sweeper implements OnApplicationBootstrap, OnModuleDestroy {
 
   private async sweepThenWait(): Promise<void> {
     try {
-      await this.sweep();
-      this.metrics.sweeps.inc({ outcome: 'done' });
+      // One sweeper at a time is enough; should it die, its lock falls to the next one that asks.
+      if (await this.lock.tryAcquire()) {
+        await this.sweep();
+        this.metrics.sweeps.inc({ outcome: 'done' });
+      } else {
+        this.metrics.sweeps.inc({ outcome: 'elsewhere' });
+      }
     } catch (error) {
       this.metrics.sweeps.inc({ outcome: 'failed' });
       this.logger.error({ err: error }, 'A sweep failed; the next one tries again');

@@ -33,13 +33,15 @@ export class QuotaReconciler {
 
   /** Every ledger that is off. One statement, so one snapshot: uploads under way do not look like drift. */
   async findDrift(): Promise<QuotaDrift[]> {
-    const rows = await this.database.rows(sql<DriftRow>`
+    const rows = await this.unhurried((database) =>
+      database.rows(sql<DriftRow>`
       with actual as (${ACTUAL} group by user_id)
       select q.user_id, q.used_bytes, q.reserved_bytes,
         coalesce(a.used, 0) as actual_used, coalesce(a.reserved, 0) as actual_reserved
       from storage_quotas q left join actual a on a.user_id = q.user_id
       where q.used_bytes <> coalesce(a.used, 0) or q.reserved_bytes <> coalesce(a.reserved, 0)
-      order by q.user_id`);
+      order by q.user_id`),
+    );
     return rows.map((row) => ({
       userId: row.user_id,
       usedBytes: Number(row.used_bytes),
@@ -56,11 +58,23 @@ export class QuotaReconciler {
   async repair(userId: string): Promise<void> {
     await this.database.transaction(async (transaction) => {
       await transaction.rows(sql`select 1 from storage_quotas where user_id = ${userId} for update`);
+      // Two sums instead of ACTUAL: each finds the rows of one user by an index of its own.
       await transaction.rows(sql`
-        with actual as (${ACTUAL} where user_id = ${userId} group by user_id)
         update storage_quotas q
-        set used_bytes = coalesce((select used from actual), 0), reserved_bytes = coalesce((select reserved from actual), 0)
+        set used_bytes = (
+            select coalesce(sum(file_size), 0) from media_files f
+            where f.user_id = q.user_id and f.deleted_at is null and f.status in ('processing', 'ready')),
+          reserved_bytes = (
+            select coalesce(sum(file_size), 0) from media_files f where f.user_id = q.user_id and f.reservation_open)
         where q.user_id = ${userId}`);
+    });
+  }
+
+  /** An operator's look at everything may take longer than any request. */
+  private async unhurried<Result>(work: (database: Database) => Promise<Result>): Promise<Result> {
+    return this.database.transaction(async (transaction) => {
+      await transaction.rows(sql`select set_config('statement_timeout', '0', true)`);
+      return work(transaction);
     });
   }
 }

@@ -1,7 +1,7 @@
 import { Controller, Get } from '@nestjs/common';
 import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { CurrentUser } from '../common/principal.js';
-import { ApiProblems } from '../common/openapi.js';
+import { ApiUserProblems } from '../common/openapi.js';
 import { QuotaDto } from './dto/quota.dto.js';
 import { QuotaService } from './quota.service.js';
 
@@ -18,7 +18,7 @@ export class QuotaController {
       'The ledger of the user: the limit, what live files use, and what uploads under way have reserved.',
   })
   @ApiOkResponse({ type: QuotaDto, description: 'The ledger as of now.' })
-  @ApiProblems('unauthenticated', 'user_not_found', 'rate_limited', 'internal')
+  @ApiUserProblems('user_not_found')
   async read(@CurrentUser() userId: string): Promise<QuotaDto> {
     return new QuotaDto(await this.quota.read(userId));
   }

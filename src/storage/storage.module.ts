@@ -1,41 +1,55 @@
-import { join } from 'node:path';
-import { Module } from '@nestjs/common';
+import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_CONFIG, type AppConfig } from '../config/app-config.js';
 import { SECRETS, type Secrets } from '../config/secrets.js';
 import { Metrics } from '../common/metrics.js';
+import { createGcsStorage, createLocalStorage } from './create-object-storage.js';
 import { LocalObjectStorage } from './local/local-object-storage.js';
+import { LocalStorageController } from './local/local-storage.controller.js';
 import { MeteredObjectStorage } from './metered-object-storage.js';
 import { ObjectStorage } from './object-storage.js';
 
-/** The driver itself, without the metering around it; for the part that serves the driver's own URLs. */
-export const STORAGE_DRIVER = Symbol('STORAGE_DRIVER');
-
-/** Chooses the object store by configuration. */
-@Module({
-  providers: [
-    { provide: STORAGE_DRIVER, inject: [APP_CONFIG, SECRETS], useFactory: createDriver },
-    {
-      provide: ObjectStorage,
-      inject: [STORAGE_DRIVER, Metrics],
-      useFactory: (driver: ObjectStorage, metrics: Metrics) => new MeteredObjectStorage(driver, metrics),
-    },
-  ],
-  exports: [ObjectStorage, STORAGE_DRIVER],
-})
-export class StorageModule {}
-
-function createDriver(config: AppConfig, secrets: Secrets): ObjectStorage {
-  if (secrets.storageSigningKey === null) {
-    throw new Error('The key that signs local storage URLs has not been loaded');
+/** Chooses the object store by configuration, and serves the signed URLs of the one that cannot do it itself. */
+@Module({})
+export class StorageModule {
+  static forRoot(config: AppConfig): DynamicModule {
+    return {
+      module: StorageModule,
+      global: true,
+      exports: [ObjectStorage],
+      ...(config.storage.driver === 'gcs' ? gcs() : local()),
+    };
   }
-  return new LocalObjectStorage({
-    rootDir: join(config.dataDir, 'objects'),
-    bucket: config.storage.bucket,
-    uploadBucket: config.storage.uploadBucket,
-    access: config.storage.access,
-    publicBaseUrl: config.storage.publicBaseUrl,
-    apiBaseUrl: config.http.publicBaseUrl,
-    signingKey: secrets.storageSigningKey,
-    readUrlTtlSeconds: config.storage.readUrlTtlSeconds,
-  });
+}
+
+function local(): Pick<DynamicModule, 'providers' | 'controllers'> {
+  return {
+    controllers: [LocalStorageController],
+    providers: [
+      {
+        provide: LocalObjectStorage,
+        inject: [APP_CONFIG, SECRETS],
+        useFactory: (config: AppConfig, secrets: Secrets) => createLocalStorage(config, secrets),
+      },
+      metered(LocalObjectStorage),
+    ],
+  };
+}
+
+const GCS_DRIVER = Symbol('GCS_DRIVER');
+
+function gcs(): Pick<DynamicModule, 'providers'> {
+  return {
+    providers: [
+      { provide: GCS_DRIVER, inject: [APP_CONFIG], useFactory: createGcsStorage },
+      metered(GCS_DRIVER),
+    ],
+  };
+}
+
+function metered(driver: typeof LocalObjectStorage | symbol) {
+  return {
+    provide: ObjectStorage,
+    inject: [driver, Metrics],
+    useFactory: (storage: ObjectStorage, metrics: Metrics) => new MeteredObjectStorage(storage, metrics),
+  };
 }

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { photo } from '../support/images.js';
-import { build, Installation, processesWith, type ServerProcess } from '../support/server-process.js';
+import { build, Installation, processesWith, type ServerProcess } from '../support/installation.js';
 
 describe('the process', () => {
   const running: ServerProcess[] = [];

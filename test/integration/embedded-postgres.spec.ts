@@ -27,7 +27,15 @@ import { DataFolderInUseError } from '../../src/database/embedded/embedded-postg
 import { withClient } from '../../src/database/embedded/embedded-server.js';
 
 const NOBODY: Account = { uid: 65534, gid: 65534 };
-const SOURCE_FILE = join(import.meta.dirname, '..', '..', 'src', 'database', 'embedded-postgres.ts');
+const SOURCE_FILE = join(
+  import.meta.dirname,
+  '..',
+  '..',
+  'src',
+  'database',
+  'embedded',
+  'embedded-postgres.ts',
+);
 const SOURCE = pathToFileURL(SOURCE_FILE).href;
 
 /** An ordinary user can only run a checkout that such a user can read. */

@@ -2,6 +2,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
+import { build } from './installation.js';
 import { EmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
 
 declare module 'vitest' {
@@ -11,8 +12,12 @@ declare module 'vitest' {
   }
 }
 
-/** One real PostgreSQL for the whole run: `TEST_DATABASE_URL`, or our own embedded one on a free port. */
+/**
+ * Compiled once, before several suites start processes of it. One real PostgreSQL for the whole run:
+ * `TEST_DATABASE_URL`, or our own embedded one on a free port.
+ */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  await build();
   const given = process.env['TEST_DATABASE_URL'];
   if (given) {
     project.provide('postgresUrl', given);

@@ -1,10 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from '../../src/app.module.js';
+import { freePort } from '../../src/common/free-port.js';
 import type { AppConfig } from '../../src/config/app-config.js';
 import { parseEnvironment, type RawEnvironment } from '../../src/config/parse-environment.js';
 import { loadSecrets } from '../../src/config/secrets.js';
@@ -66,15 +66,4 @@ export async function startTestApp(environment: RawEnvironment = {}): Promise<Te
       await rm(dataDir, { recursive: true, force: true });
     },
   };
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') {
-    throw new Error('A listening TCP server has a port');
-  }
-  return address.port;
 }

@@ -8,8 +8,7 @@ import { chooseAccount, isRoot } from './embedded-account.js';
 import { locateServerPackage, prepareBinaries } from './embedded-binaries.js';
 import { isRecord, parseJson } from './embedded-files.js';
 
-const SOURCES = ['account', 'binaries', 'files', 'place', 'process'].map((name) => `embedded-${name}.ts`);
-const [repository, modules] = [join(import.meta.dirname, '..', '..'), 'node_modules'];
+const [repository, modules] = [join(import.meta.dirname, '..', '..', '..'), 'node_modules'];
 
 let base: string;
 
@@ -114,19 +113,19 @@ describe(prepareBinaries.name, () => {
 describe(locateServerPackage.name, () => {
   it('says what to do when the optional package is not installed', async () => {
     // The real sources, in a place from which only their other packages can be found.
-    for (const name of [...SOURCES, 'embedded-postgres.errors.ts']) {
-      await cp(join(import.meta.dirname, name), join(base, name));
+    for (const folder of ['common', 'database']) {
+      await cp(join(repository, 'src', folder), join(base, folder), { recursive: true });
     }
     await mkdir(join(base, modules));
     await symlink(join(repository, modules, '@nestjs'), join(base, modules, '@nestjs'));
     const hooks = `import { registerHooks } from 'node:module';
       registerHooks({
         resolve(name, context, next) {
-          const isOurs = context.parentURL?.endsWith('.ts') && name.startsWith('./');
+          const isOurs = context.parentURL?.endsWith('.ts') && name.startsWith('.');
           return next(isOurs ? name.replace(/js$/, 'ts') : name, context);
         },
       });`;
-    const script = `const { locateServerPackage } = await import('./embedded-binaries.ts'); locateServerPackage();`;
+    const script = `const { locateServerPackage } = await import('./database/embedded/embedded-binaries.ts'); locateServerPackage();`;
     const args = [
       '--import',
       `data:text/javascript,${encodeURIComponent(hooks)}`,

@@ -5,8 +5,13 @@ const PARTS = {
   additionalProperties: {
     type: 'object' as const,
     properties: {
-      status: { type: 'string' as const, enum: ['up', 'down'] },
-      degraded: { type: 'boolean' as const },
+      status: {
+        type: 'string' as const,
+        enum: ['up', 'down'],
+        example: 'up',
+        description: 'Does it answer?',
+      },
+      degraded: { type: 'boolean' as const, example: true, description: 'Down, but nothing fails for it.' },
     },
   },
 };

@@ -10,27 +10,29 @@ const MAX_SIDE = 1_000_000;
 export class ConfirmUploadDto {
   @ApiPropertyOptional({
     type: 'integer',
+    nullable: true,
     minimum: 1,
     maximum: MAX_SIDE,
     example: 4000,
     description: 'Accepted, not used: the width is measured.',
   })
   @IsOptional()
-  @IsInt({ message: 'width must be a whole number of pixels' })
-  @Min(1, { message: 'width must be at least 1' })
   @Max(MAX_SIDE, { message: `width must be at most ${MAX_SIDE}` })
+  @Min(1, { message: 'width must be at least 1' })
+  @IsInt({ message: 'width must be a whole number of pixels' })
   width?: number;
 
   @ApiPropertyOptional({
     type: 'integer',
+    nullable: true,
     minimum: 1,
     maximum: MAX_SIDE,
     example: 3000,
     description: 'Accepted, not used: the height is measured.',
   })
   @IsOptional()
-  @IsInt({ message: 'height must be a whole number of pixels' })
-  @Min(1, { message: 'height must be at least 1' })
   @Max(MAX_SIDE, { message: `height must be at most ${MAX_SIDE}` })
+  @Min(1, { message: 'height must be at least 1' })
+  @IsInt({ message: 'height must be a whole number of pixels' })
   height?: number;
 }

@@ -4,27 +4,31 @@ import { IsInt, IsOptional, IsString, Length, Matches, Max, MaxLength, Min } fro
 
 export class RequestUploadDto {
   @ApiProperty({
+    minLength: 1,
+    maxLength: 20_000,
     example: 'IMG_0042.jpg',
     description:
       'What the user calls the file. Kept in lower case, with unsafe characters replaced, for display and downloads only.',
   })
-  @IsString({ message: 'fileName must be a string' })
   @Length(1, 20_000, { message: 'fileName must have at least one character' })
+  @IsString({ message: 'fileName must be a string' })
   fileName!: string;
 
   @ApiProperty({
+    maxLength: 255,
     example: 'image/jpeg',
     description:
       'One of `image/jpeg`, `image/png`, `image/gif`, `image/webp`. The bytes are checked against it.',
   })
-  @IsString({ message: 'mimeType must be a string' })
   @MaxLength(255, { message: 'mimeType must have at most 255 characters' })
+  @IsString({ message: 'mimeType must be a string' })
   mimeType!: string;
 
   @ApiProperty({
     type: 'integer',
     format: 'int64',
     minimum: 1,
+    maximum: Number.MAX_SAFE_INTEGER,
     example: 2411724,
     description: 'Exact size in bytes: the signed URL takes neither more nor less.',
   })
@@ -34,6 +38,9 @@ export class RequestUploadDto {
   fileSize!: number;
 
   @ApiPropertyOptional({
+    type: 'string',
+    nullable: true,
+    pattern: '^[0-9a-fA-F]{64}$',
     example: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
     description:
       'Sha-256 of the bytes in hex. With it, bytes that this user has already stored need no second upload.',

@@ -19,7 +19,7 @@ export class UploadTicketDto {
 
   @ApiProperty({
     format: 'uri',
-    example: 'https://storage.googleapis.com/uploads/users/…?X-Goog-Signature=…',
+    example: 'https://storage.googleapis.com/uploads/users/0199f0c2/a.jpg?X-Goog-Signature=5f7c8e',
     description: 'PUT the bytes here, without a bearer token.',
   })
   uploadUrl!: string;

@@ -4,13 +4,12 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { filesBelow } from '../../../test/support/local-storage-server.js';
 import { derivativeKey, originalKey } from '../object-key.js';
 import { ObjectNotFoundError, StorageUnavailableError } from '../storage.errors.js';
 import { versionOf } from './durable-files.js';
-import { LocalObjectStorage, readExpiry } from './local-object-storage.js';
+import { LocalObjectStorage } from './local-object-storage.js';
 import { LengthMismatchError, ObjectExistsError, UploadInterruptedError } from './local-upload.errors.js';
 import { ObjectPaths } from './object-path.js';
 
@@ -320,24 +319,5 @@ describe(LocalObjectStorage.name, () => {
 
       await expect(buffer(stream)).rejects.toThrow(StorageUnavailableError);
     });
-  });
-});
-
-describe(readExpiry.name, () => {
-  it('leaves more than half of the time to live, and never more than all of it', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 0, max: 4e12 }), fc.integer({ min: 2, max: 604_800 }), (now, ttl) => {
-        const left = readExpiry(now, ttl) - now / 1000;
-
-        expect(left).toBeGreaterThan(Math.floor(ttl / 2));
-        expect(left).toBeLessThanOrEqual(ttl);
-      }),
-    );
-  });
-
-  it('moves in steps', () => {
-    expect(readExpiry(1_000_000, 600)).toBe(1500);
-    expect(readExpiry(1_199_999, 600)).toBe(1500);
-    expect(readExpiry(1_200_000, 600)).toBe(1800);
   });
 });

@@ -12,6 +12,7 @@ import {
   type SignedUploadRequest,
   type StorageArea,
 } from '../object-storage.js';
+import { readExpiry } from '../read-expiry.js';
 import { ObjectNotFoundError, StorageUnavailableError } from '../storage.errors.js';
 import { isFileSystemError } from './durable-files.js';
 import { LengthMismatchError, ObjectExistsError, UploadInterruptedError } from './local-upload.errors.js';
@@ -204,16 +205,6 @@ export class LocalObjectStorage extends ObjectStorage {
     }
     return found;
   }
-}
-
-/**
- * The expiry of a private read URL made now, in seconds since 1970. It moves in steps of half the time to live, so that
- * the same URL comes back for a while and a browser finds it in its cache; what is left is always more
- * than half the time to live, and never more than all of it.
- */
-export function readExpiry(nowMs: number, ttlSeconds: number): number {
-  const step = Math.max(1, Math.floor(ttlSeconds / 2));
-  return (Math.floor(nowMs / 1000 / step) + 2) * step;
 }
 
 /** Passes a body on as long as it can still have exactly that length. */

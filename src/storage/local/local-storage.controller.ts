@@ -8,6 +8,7 @@ import {
   ApiParam,
   ApiProduces,
   ApiQuery,
+  ApiResponse,
   ApiTags,
 } from '@nestjs/swagger';
 import { SkipThrottle } from '@nestjs/throttler';
@@ -88,6 +89,7 @@ export class LocalStorageController {
     headers: { ETag: { description: 'Version of the stored bytes.', schema: { type: 'string' } } },
   })
   @ApiProblems(
+    'validation_failed',
     'signed_header_missing',
     'signature_invalid',
     'signature_expired',
@@ -124,11 +126,25 @@ export class LocalStorageController {
   @ApiQuery({ ...SIGNATURE, required: false })
   @ApiProduces(...IMAGE_TYPES)
   @ApiOkResponse({ description: 'The bytes of the file.', schema: { type: 'string', format: 'binary' } })
+  @ApiResponse({
+    status: 206,
+    description: 'The range that was asked for.',
+    content: Object.fromEntries(
+      ['image/jpeg', 'image/png', 'image/gif', 'image/webp'].map((type) => [
+        type,
+        { schema: { type: 'string', format: 'binary' } },
+      ]),
+    ),
+  })
+  @ApiResponse({ status: 304, description: 'The client has it already.' })
+  @ApiResponse({ status: 412, description: 'A condition of the client does not hold.' })
   @ApiProblems(
+    'validation_failed',
     'signature_invalid',
     'signature_expired',
     'object_not_found',
     'range_not_satisfiable',
+    'internal',
     'storage_unavailable',
   )
   async read(@Req() request: Request, @Res() response: Response): Promise<void> {

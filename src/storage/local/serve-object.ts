@@ -1,5 +1,5 @@
-import { create as contentDisposition } from 'content-disposition';
 import type { Response } from 'express';
+import { inlineDisposition } from '../inline-disposition.js';
 import { ObjectNotFoundError, StorageUnavailableError } from '../storage.errors.js';
 import type { StoredObject } from './object-files.js';
 
@@ -39,7 +39,7 @@ export async function serveObject(
 ): Promise<void> {
   const headers = {
     'Cache-Control': cacheControl,
-    'Content-Disposition': inlineAs(object.sidecar.originalFileName),
+    'Content-Disposition': inlineDisposition(object.sidecar.originalFileName),
     'Content-Security-Policy': "default-src 'none'; sandbox",
     'Content-Type': object.sidecar.contentType,
     'Cross-Origin-Resource-Policy': 'cross-origin',
@@ -53,12 +53,6 @@ export async function serveObject(
   if (error !== undefined && !isAbort(error)) {
     answerError(response, error);
   }
-}
-
-/** RFC 6266, with RFC 8187 for what is not ASCII. */
-function inlineAs(fileName: string): string {
-  // An unpaired surrogate has no UTF-8 form.
-  return contentDisposition(fileName.toWellFormed(), { type: 'inline' });
 }
 
 function answerError(response: Response, error: SendError): void {

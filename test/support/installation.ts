@@ -1,0 +1,136 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { freePort } from '../../src/common/free-port.js';
+import { ApiClient, until } from './api-client.js';
+
+const run = promisify(execFile);
+const ROOT = join(import.meta.dirname, '..', '..');
+
+/** Compiles `dist` when it is out of date, as `npm start` does. */
+export async function build(): Promise<void> {
+  await run(process.execPath, [join(ROOT, 'scripts', 'ensure-built.mjs')]);
+}
+
+export interface CommandResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A data folder of its own and a port, for real processes to run on, one after the other or side by side. */
+export class Installation {
+  private constructor(
+    readonly dataDir: string,
+    readonly port: number,
+    private readonly environment: Record<string, string>,
+  ) {}
+
+  static async create(environment: Record<string, string> = {}): Promise<Installation> {
+    const dataDir = await mkdtemp(join(tmpdir(), 'mediadock-installation-'));
+    // Run by root, the embedded database works as another user, who has to get in here.
+    await chmod(dataDir, 0o755);
+    return new Installation(dataDir, await freePort(), environment);
+  }
+
+  get baseUrl(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** Starts a server process and waits until it is ready. */
+  async start(environment: Record<string, string> = {}): Promise<ServerProcess> {
+    const server = this.launch(environment);
+    await until(async () => {
+      if (server.exited) {
+        throw new Error(`The server ended while it started:\n${server.output}`);
+      }
+      const response = await fetch(`${this.baseUrl}/health/ready`).catch(() => null);
+      return response?.ok === true ? true : null;
+    }, 'the server to be ready');
+    return server;
+  }
+
+  /** Starts a server process, and leaves it to the caller what comes of it. */
+  launch(environment: Record<string, string> = {}): ServerProcess {
+    return new ServerProcess(
+      spawn(process.execPath, [join(ROOT, 'dist', 'src', 'main.js')], {
+        cwd: this.dataDir,
+        env: this.environmentWith(environment),
+        stdio: ['ignore', 'pipe', 'pipe'],
+      }),
+    );
+  }
+
+  /** Runs one of the commands of `src/cli`. */
+  async command(name: string, ...args: string[]): Promise<CommandResult> {
+    try {
+      const { stdout, stderr } = await run(
+        process.execPath,
+        [join(ROOT, 'dist', 'src', 'cli', `${name}.js`), ...args],
+        {
+          cwd: this.dataDir,
+          env: this.environmentWith({}),
+        },
+      );
+      return { code: 0, stdout, stderr };
+    } catch (error) {
+      const { code, stdout, stderr } = Object.assign({ code: -1, stdout: '', stderr: String(error) }, error);
+      return { code, stdout, stderr };
+    }
+  }
+
+  /** A client signed in as this subject, with a token from the command that users are told to use. */
+  async as(subject: string): Promise<ApiClient> {
+    const { stdout } = await this.command('token', subject);
+    return new ApiClient(this.baseUrl, stdout.trim());
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.dataDir, { recursive: true, force: true });
+  }
+
+  private environmentWith(more: Record<string, string>): NodeJS.ProcessEnv {
+    return {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      PORT: String(this.port),
+      DATA_DIR: this.dataDir,
+      ...this.environment,
+      ...more,
+    };
+  }
+}
+
+export class ServerProcess {
+  output = '';
+  exited = false;
+  /** The exit code, or the signal that ended it. */
+  readonly ended: Promise<number | NodeJS.Signals>;
+
+  constructor(private readonly child: ChildProcess) {
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (chunk: Buffer) => {
+        this.output += chunk.toString();
+      });
+    }
+    this.ended = new Promise((resolve) => {
+      child.once('close', (code, signal) => {
+        this.exited = true;
+        resolve(code ?? signal ?? 0);
+      });
+    });
+  }
+
+  async end(signal: NodeJS.Signals): Promise<number | NodeJS.Signals> {
+    this.child.kill(signal);
+    return this.ended;
+  }
+}
+
+/** Command lines of running processes that have this text in them; of this machine's own, read from /proc or ps. */
+export async function processesWith(text: string): Promise<string[]> {
+  const { stdout } = await run('ps', ['-eo', 'args']);
+  return stdout.split('\n').filter((line) => line.includes(text) && !line.startsWith('ps '));
+}
