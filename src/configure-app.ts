@@ -13,6 +13,7 @@ import { createValidationPipe } from './common/validation.js';
 import type { AppConfig } from './config/app-config.js';
 import { answerMalformedRequests } from './common/malformed-requests.js';
 import { buildOpenApi } from './openapi-document.js';
+import { JobQueue } from './queue/job-queue.js';
 
 /** The largest JSON body that any route has use for. */
 const JSON_BODY_LIMIT = '64kb';
@@ -20,10 +21,12 @@ const MAX_HEADERS = 64;
 const HEADERS_TIMEOUT_MS = 20_000;
 /** A PUT of the largest file at 300 Kbit/s; `LEFTOVERS_GRACE_SECONDS` is longer on purpose. */
 const REQUEST_TIMEOUT_MS = 300_000;
+/** Longer than load balancers keep an idle connection (Google's: 600 s): they, not we, decide when one is over. */
+const KEEP_ALIVE_TIMEOUT_MS = 620_000;
 const CORS_MAX_AGE_SECONDS = 3600;
 
 /** What every request goes through before it reaches a controller; the same in production and in tests. */
-export function configureApp(app: NestExpressApplication, config: AppConfig): void {
+export async function configureApp(app: NestExpressApplication, config: AppConfig): Promise<void> {
   app.disable('x-powered-by');
   app.set('query parser', 'simple');
   // No validators on JSON. `false` would switch those of downloaded files off as well (`sendFile` asks the setting).
@@ -55,6 +58,11 @@ export function configureApp(app: NestExpressApplication, config: AppConfig): vo
     swaggerOptions: { persistAuthorization: true, tryItOutEnabled: true },
   });
   boundConnections(app.getHttpServer());
+  if (config.queueDashboard !== null && config.role !== 'worker') {
+    // Loaded only where it is used: it comes with a user interface of its own.
+    const { mountQueueDashboard } = await import('./queue/bull/queue-dashboard.js');
+    mountQueueDashboard(app, config, app.get(JobQueue, { strict: false }));
+  }
 }
 
 /** A worker answers for its health and its figures, and for nothing else. */
@@ -104,6 +112,7 @@ const DOCS_CSP = {
 function boundConnections(server: Server): void {
   server.headersTimeout = HEADERS_TIMEOUT_MS;
   server.requestTimeout = REQUEST_TIMEOUT_MS;
+  server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS;
   server.maxHeadersCount = MAX_HEADERS;
   // Node's own answers to these two have no body; `requireHost` and the routes answer instead.
   Object.assign(server, { requireHostHeader: false });

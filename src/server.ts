@@ -41,7 +41,7 @@ async function createApp(config: AppConfig): Promise<NestExpressApplication> {
     },
   );
   app.useLogger(app.get(Logger));
-  configureApp(app, config);
+  await configureApp(app, config);
   return app;
 }
 

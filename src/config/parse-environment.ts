@@ -137,6 +137,9 @@ function checkCombinations(environment: Environment, key: JwtKeyConfig, mistakes
   if (Boolean(environment.QUEUE_DASHBOARD_USER) !== Boolean(environment.QUEUE_DASHBOARD_PASSWORD)) {
     mistakes.push('Set both QUEUE_DASHBOARD_USER and QUEUE_DASHBOARD_PASSWORD, or neither');
   }
+  if (environment.QUEUE_DASHBOARD_USER && !environment.REDIS_URL) {
+    mistakes.push('QUEUE_DASHBOARD_USER needs REDIS_URL: only the queue on Redis has a dashboard');
+  }
 }
 
 function checkGcs(environment: Environment, mistakes: string[]): void {

@@ -11,6 +11,7 @@ import { loadSecrets } from '../../src/config/secrets.js';
 import { configureApp } from '../../src/configure-app.js';
 import { ApiClient } from './api-client.js';
 import { createTestDatabase, type TestDatabase } from './test-database.js';
+import { startTestStack, type TestStack } from './test-stack.js';
 import { TEST_SECRET, tokenFor } from './tokens.js';
 
 export interface TestApp {
@@ -18,6 +19,8 @@ export interface TestApp {
   readonly config: AppConfig;
   readonly database: TestDatabase;
   readonly dataDir: string;
+  /** Its queue and its storage. */
+  readonly stack: TestStack;
   readonly baseUrl: string;
   /** A client that is signed in as this subject. */
   as(subject: string): ApiClient;
@@ -30,6 +33,7 @@ export interface TestApp {
 export async function startTestApp(environment: RawEnvironment = {}): Promise<TestApp> {
   const database = await createTestDatabase();
   const dataDir = await mkdtemp(join(tmpdir(), 'mediadock-app-'));
+  const stack = await startTestStack(dataDir);
   const config = parseEnvironment({
     NODE_ENV: 'test',
     PORT: String(await freePort()),
@@ -38,6 +42,7 @@ export async function startTestApp(environment: RawEnvironment = {}): Promise<Te
     DATABASE_URL: database.url,
     JWT_SECRET: TEST_SECRET,
     RATE_LIMIT_PER_MINUTE: '100000',
+    ...stack.environment,
     ...environment,
   });
   const app = await NestFactory.create<NestExpressApplication>(
@@ -48,7 +53,7 @@ export async function startTestApp(environment: RawEnvironment = {}): Promise<Te
       abortOnError: false,
     },
   );
-  configureApp(app, config);
+  await configureApp(app, config);
   await app.listen(config.http.port, config.http.host);
   const baseUrl = config.http.publicBaseUrl;
   return {
@@ -56,12 +61,14 @@ export async function startTestApp(environment: RawEnvironment = {}): Promise<Te
     config,
     database,
     dataDir,
+    stack,
     baseUrl,
     as: (subject) => new ApiClient(baseUrl, tokenFor(subject)),
     anonymous: () => new ApiClient(baseUrl, null),
     close: async () => {
       app.getHttpServer().closeAllConnections();
       await app.close();
+      await stack.close();
       await database.drop();
       await rm(dataDir, { recursive: true, force: true });
     },

@@ -1,0 +1,68 @@
+import { Logger } from '@nestjs/common';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { until } from '../support/api-client.js';
+import { LogBook } from '../support/log-book.js';
+import { startRedis, type TestRedis } from '../support/redis.js';
+import { SilentProxy } from '../support/silent-proxy.js';
+import { RedisConnections, RedisUnavailableError } from '../../src/queue/bull/redis-connections.js';
+import { NoAnswerError } from '../../src/queue/bull/within.js';
+
+const QUICK = { answer: 200, silence: 400 };
+
+describe(RedisConnections.name, () => {
+  const log = new LogBook();
+  let redis: TestRedis;
+  let proxy: SilentProxy;
+  let connections: RedisConnections;
+
+  beforeAll(async () => {
+    Logger.overrideLogger(log);
+    redis = await startRedis({ own: true });
+  }, 240_000);
+  beforeEach(async () => {
+    log.clear();
+    proxy = await SilentProxy.start(redis.port);
+    connections = new RedisConnections(`redis://127.0.0.1:${proxy.port}`, 'test', QUICK);
+  });
+  afterEach(async () => {
+    connections.finish();
+    await proxy.close();
+  });
+  afterAll(async () => redis.close());
+
+  const ping = () => connections.ask((main) => main.ping());
+
+  it('connects when it is first asked, and hands out one connection for commands', async () => {
+    expect(proxy.accepted).toBe(0);
+    await expect(ping()).resolves.toBe('PONG');
+    expect(connections.create('client')).toBe(connections.main);
+    expect(proxy.accepted).toBe(1);
+  });
+
+  it('opens a connection anew on which nothing is said any more', async () => {
+    await ping();
+    proxy.swallow();
+    await expect(ping()).rejects.toThrow(NoAnswerError);
+    await expect(ping()).rejects.toThrow(RedisUnavailableError);
+    await until(() => ping().catch(() => null), 'a new connection');
+    expect(log.lines('Redis does not answer', 'error')).toHaveLength(1);
+    expect(log.lines('Redis answers again')).toHaveLength(1);
+  });
+
+  it('passes on what Redis refuses, without taking it for an outage', async () => {
+    await expect(connections.ask((main) => main.call('NO-SUCH-COMMAND'))).rejects.toThrow('unknown command');
+    await expect(ping()).resolves.toBe('PONG');
+    expect(log.lines('', 'error')).toEqual([]);
+  });
+
+  it('does not come back once it has ended', async () => {
+    await ping();
+    connections.create('bclient');
+    await until(async () => proxy.accepted === 2 || null, 'the second connection');
+    connections.finish();
+    await expect(ping()).rejects.toThrow(RedisUnavailableError);
+    await connections.main.connect();
+    expect(connections.main.status).not.toBe('connecting');
+    expect(log.lines()).toEqual([]);
+  });
+});
