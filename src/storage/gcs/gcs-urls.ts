@@ -5,7 +5,7 @@ import { readExpiry, readExpiryStep } from '../read-expiry.js';
 import type { GcsCalls } from './gcs-calls.js';
 import type { ServiceAccountKey } from './service-account-key.js';
 import { identityOfEnvironment, identityOfKey, type SigningIdentity } from './signing-identity.js';
-import { signUrlV4 } from './v4-url-signer.js';
+import { signUrlV4, type V4Terms } from './v4-url-signer.js';
 
 export interface GcsUrlsOptions {
   readonly apiEndpoint: string;
@@ -22,7 +22,7 @@ const CACHED_READ_URLS = 10_000;
 /** Makes the signed URLs of the two buckets: V4, path style. */
 export class GcsUrls {
   private readonly readUrls = new LRUCache<string, Promise<string>>({ max: CACHED_READ_URLS });
-  private identity: SigningIdentity | undefined;
+  private identity: Promise<SigningIdentity> | undefined;
 
   constructor(
     private readonly client: Storage,
@@ -30,7 +30,7 @@ export class GcsUrls {
     private readonly options: GcsUrlsOptions,
   ) {
     if (options.serviceAccount !== null) {
-      this.identity = identityOfKey(options.serviceAccount);
+      this.identity = Promise.resolve(identityOfKey(options.serviceAccount));
     }
   }
 
@@ -83,10 +83,20 @@ export class GcsUrls {
   }
 
   /** May have to ask Google who we are, and to sign: so it may fail, and is tried again, like any other call. */
-  private sign(operation: string, terms: Omit<Parameters<typeof signUrlV4>[0], 'origin'>): Promise<string> {
-    return this.calls.run(operation, async () => {
-      this.identity ??= await identityOfEnvironment(this.client, this.options.signingEndpoint);
-      return signUrlV4({ ...terms, origin: this.options.apiEndpoint }, this.identity);
-    });
+  private sign(operation: string, terms: Omit<V4Terms, 'origin'>): Promise<string> {
+    return this.calls.run(operation, async () =>
+      signUrlV4({ ...terms, origin: this.options.apiEndpoint }, await this.signer()),
+    );
+  }
+
+  /** Looked up once, however many ask at first; and again if that fails. */
+  private async signer(): Promise<SigningIdentity> {
+    this.identity ??= identityOfEnvironment(this.client, this.options.signingEndpoint);
+    try {
+      return await this.identity;
+    } catch (error) {
+      this.identity = undefined;
+      throw error;
+    }
   }
 }
