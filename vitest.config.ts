@@ -1,8 +1,13 @@
 import { defineConfig } from 'vitest/config';
 
+/** What an application promises whatever it stands on: run once on the embedded parts, and once on those of production. */
+const ON_EVERY_STACK = [
+  'test/e2e/{upload-flow,concurrency,paging,processing,file-names,bad-input,authentication}.spec.ts',
+  'test/integration/sweeper.spec.ts',
+];
+
 export default defineConfig({
   test: {
-    include: ['src/**/*.spec.ts', 'test/**/*.spec.ts'],
     globalSetup: ['test/support/global-setup.ts'],
     setupFiles: ['reflect-metadata'],
     testTimeout: 30_000,
@@ -10,5 +15,19 @@ export default defineConfig({
     restoreMocks: true,
     // Each file of the end-to-end suites starts a whole application; more at once than cores only makes them slow.
     maxWorkers: 2,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'embedded',
+          include: ['src/**/*.spec.ts', 'test/**/*.spec.ts'],
+          provide: { stack: 'embedded' },
+        },
+      },
+      {
+        extends: true,
+        test: { name: 'production', include: ON_EVERY_STACK, provide: { stack: 'production' } },
+      },
+    ],
   },
 });

@@ -2,8 +2,10 @@ import type { AppConfig } from '../config/app-config.js';
 import type { Secrets } from '../config/secrets.js';
 import { createGcsStorage } from '../storage/create-object-storage.js';
 import { checkAuth } from './check-auth.js';
+import { checkBuckets } from './check-buckets.js';
 import { checkDatabase } from './check-database.js';
 import { checkDisk } from './check-local.js';
+import { checkRedis } from './check-redis.js';
 import { checkStorage } from './check-storage.js';
 import { type Check, type Finding, problem, reasonOf } from './finding.js';
 import { withLocalUrls } from './local-url-server.js';
@@ -15,6 +17,8 @@ export async function examine(config: AppConfig, secrets: Secrets): Promise<Find
     tokens: () => checkAuth(config),
     disk: async () => (local || config.database.url === null ? checkDisk(config) : []),
     database: () => checkDatabase(config),
+    redis: async () => (config.redis.url === null ? [] : checkRedis(config.redis.url)),
+    buckets: async () => (local ? [] : checkBuckets(config)),
     storage: async () =>
       local
         ? withLocalUrls(config, secrets, (storage) => checkStorage(config, storage))

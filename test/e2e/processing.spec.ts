@@ -1,5 +1,3 @@
-import { rename } from 'node:fs/promises';
-import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { MediaFileDto } from '../../src/media/dto/media-file.dto.js';
@@ -17,7 +15,6 @@ import {
   truncated,
   webpImage,
 } from '../support/images.js';
-import { objectFiles } from '../support/object-files.js';
 import { startTestApp, type TestApp } from '../support/test-app.js';
 
 async function download(url: string | null): Promise<Buffer> {
@@ -108,8 +105,7 @@ describe('processing', () => {
     expect(await carol.quota()).toMatchObject({ usedBytes: 0, reservedBytes: 0 });
     expect((await carol.list()).body.items).toEqual([]);
     await until(
-      async () =>
-        (await objectFiles(mediadock.dataDir)).some((path) => path.includes(file.id)) ? null : true,
+      async () => ((await mediadock.stack.objects()).some((path) => path.includes(file.id)) ? null : true),
       'the bytes of a failed file to go',
     );
   });
@@ -130,7 +126,7 @@ describe('processing', () => {
         'select 1 from media_files where id = any($1) and purged_at is null',
         [ids],
       );
-      const files = await objectFiles(mediadock.dataDir);
+      const files = await mediadock.stack.objects();
       return rows.length === 0 && !files.some((path) => ids.some((id) => path.includes(id))) ? true : null;
     }, 'all bytes of deleted files to go');
     expect(await dave.quota()).toMatchObject({ usedBytes: 0, reservedBytes: 0 });
@@ -163,21 +159,16 @@ describe('processing', () => {
 
   it('costs nobody a photo when storage fails meanwhile: the job is tried until it succeeds', async () => {
     const grace = mediadock.as('grace');
-    const media = join(mediadock.dataDir, 'objects', 'media');
     const large = await photo(4000, 3000);
     const files = await Promise.all(Array.from({ length: 6 }, () => grace.upload(large, 'image/jpeg')));
-    await rename(media, `${media}.away`);
+    await mediadock.stack.storageDown();
     await until(async () => {
       const { body } = await grace.send<string>('GET', '/metrics');
       return /job_duration_seconds_count\{job="generate_thumbnails",outcome="retried"\} [1-9]/.test(body)
         ? true
         : null;
     }, 'an attempt to fail');
-    await rename(`${media}.away`, media).catch(async () => {
-      // The driver has made the folder anew meanwhile; what it put there goes with it.
-      await rename(media, `${media}.meanwhile`);
-      await rename(`${media}.away`, media);
-    });
+    await mediadock.stack.storageUp();
     for (const { id } of files) {
       expect((await grace.settled(id)).status).toBe('ready');
     }

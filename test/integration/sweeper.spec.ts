@@ -1,12 +1,11 @@
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ProblemBody } from '../../src/common/problem.filter.js';
 import { Sweeper } from '../../src/processing/sweeper.js';
+import { derivativeKey } from '../../src/storage/object-key.js';
+import { ObjectStorage } from '../../src/storage/object-storage.js';
 import { QuotaReconciler } from '../../src/quota/quota-reconciler.js';
 import { until } from '../support/api-client.js';
 import { photo } from '../support/images.js';
-import { objectFiles } from '../support/object-files.js';
 import { startTestApp, type TestApp } from '../support/test-app.js';
 
 describe(Sweeper.name, () => {
@@ -24,8 +23,7 @@ describe(Sweeper.name, () => {
     mediadock.database.query<Record<string, unknown>>(text, values);
   const closeWindow = (id: string) =>
     sql("update media_files set upload_expires_at = now() - interval '1 second' where id = $1", id);
-  const bytesOf = async (id: string) =>
-    (await objectFiles(mediadock.dataDir)).filter((path) => path.includes(id) && !path.endsWith('.json'));
+  const bytesOf = async (id: string) => (await mediadock.stack.objects()).filter((path) => path.includes(id));
 
   it('expires an upload that nobody confirmed: bytes gone first, then the reservation', async () => {
     const alice = mediadock.as('alice');
@@ -160,14 +158,12 @@ describe(Sweeper.name, () => {
         (await sql('select 1 from media_files where id = $1 and purged_at is not null', file.id))[0] ?? null,
       'the purge',
     );
-    const thumbnail = join(
-      mediadock.dataDir,
-      'objects',
-      'media',
-      file.storageKey.replace(/\.jpg$/, '_thumbnail.webp'),
-    );
-    await mkdir(dirname(thumbnail), { recursive: true });
-    await writeFile(thumbnail, 'late');
+    await mediadock.app
+      .get(ObjectStorage, { strict: false })
+      .put(derivativeKey(file.storageKey, 'thumbnail'), Buffer.from('late'), {
+        contentType: 'image/webp',
+        originalFileName: 'late.webp',
+      });
     await sql("update media_files set leftovers_due_at = now() - interval '1 second' where id = $1", file.id);
     await sweeper.sweep();
     expect(await bytesOf(file.id)).toEqual([]);
@@ -178,13 +174,10 @@ describe(Sweeper.name, () => {
     const bytes = await photo(120, 90);
     const ticket = await ivan.uploadUnconfirmed(bytes, 'image/jpeg');
     await closeWindow(ticket.mediaFileId);
-    const uploads = join(mediadock.dataDir, 'objects', 'uploads');
-    await rename(uploads, `${uploads}.away`);
-    await writeFile(uploads, 'not a folder');
+    await mediadock.stack.storageDown();
     await expect(sweeper.sweep()).rejects.toThrow(AggregateError);
     expect(await ivan.quota()).toMatchObject({ reservedBytes: bytes.length });
-    await rm(uploads);
-    await rename(`${uploads}.away`, uploads);
+    await mediadock.stack.storageUp();
     await sweeper.sweep();
     expect(await bytesOf(ticket.mediaFileId)).toEqual([]);
     expect(await ivan.quota()).toMatchObject({ reservedBytes: 0 });

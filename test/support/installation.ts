@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort } from '../../src/common/free-port.js';
+import type { RawEnvironment } from '../../src/config/parse-environment.js';
 import { ApiClient, until } from './api-client.js';
 
 const run = promisify(execFile);
@@ -25,10 +26,10 @@ export class Installation {
   private constructor(
     readonly dataDir: string,
     readonly port: number,
-    private readonly environment: Record<string, string>,
+    private readonly environment: RawEnvironment,
   ) {}
 
-  static async create(environment: Record<string, string> = {}): Promise<Installation> {
+  static async create(environment: RawEnvironment = {}): Promise<Installation> {
     const dataDir = await mkdtemp(join(tmpdir(), 'mediadock-installation-'));
     // Run by root, the embedded database works as another user, who has to get in here.
     await chmod(dataDir, 0o755);

@@ -1,0 +1,71 @@
+import { rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { inject } from 'vitest';
+import type { RawEnvironment } from '../../src/config/parse-environment.js';
+import { startGcs } from './gcs/start-gcs.js';
+import { objectFiles } from './object-files.js';
+import { startRedis } from './redis.js';
+
+export type StackName = 'embedded' | 'production';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** The parts on which the applications of this run stand. */
+    stack: StackName;
+  }
+}
+
+/** The queue and the storage of one application, and ways to look into them and to make them fail. */
+export interface TestStack {
+  readonly environment: RawEnvironment;
+  /** Every object that has bytes, as `<area>/<key>`. */
+  objects(): Promise<string[]>;
+  storageDown(): Promise<void>;
+  storageUp(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startTestStack(dataDir: string): Promise<TestStack> {
+  return inject('stack') === 'production' ? productionStack() : embeddedStack(dataDir);
+}
+
+/** The in-process queue, and files below the data folder. */
+function embeddedStack(dataDir: string): TestStack {
+  const areas = ['uploads', 'media'].map((area) => join(dataDir, 'objects', area));
+  return {
+    environment: {},
+    // Beside every object lies a file that says how it is served.
+    objects: async () => (await objectFiles(dataDir)).filter((path) => !path.endsWith('.json')),
+    storageDown: async () => {
+      for (const area of areas) {
+        await rename(area, `${area}.away`);
+        await writeFile(area, 'not a folder');
+      }
+    },
+    storageUp: async () => {
+      for (const area of areas) {
+        await rm(area);
+        await rename(`${area}.away`, area);
+      }
+    },
+    close: async () => {},
+  };
+}
+
+/** A real Redis, and a Cloud Storage that checks every signature and precondition. */
+async function productionStack(): Promise<TestStack> {
+  const [redis, gcs] = await Promise.all([startRedis(), startGcs()]);
+  return {
+    environment: { ...gcs.environment, REDIS_URL: redis.url },
+    objects: async () => [
+      ...gcs.objects('uploads').map((key) => `uploads/${key}`),
+      ...gcs.objects('media').map((key) => `media/${key}`),
+    ],
+    storageDown: () => gcs.down(),
+    storageUp: () => gcs.up(),
+    close: async () => {
+      await gcs.close();
+      await redis.close();
+    },
+  };
+}
