@@ -73,6 +73,8 @@ function answerNotServedHere(request: Request, response: Response): void {
 /** RFC 9112, section 3.2: HTTP/1.1 without a host is a 400. */
 function requireHost(request: Request, response: Response, next: NextFunction): void {
   if (request.headers.host === undefined && request.httpVersion === '1.1') {
+    // Whoever does not speak HTTP has no use for a connection that stays open.
+    response.setHeader('Connection', 'close');
     sendProblem(request, response, new ProblemError('validation_failed', 'Send a Host header'));
     return;
   }
