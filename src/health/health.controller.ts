@@ -5,6 +5,7 @@ import { SkipThrottle } from '@nestjs/throttler';
 import type { Response } from 'express';
 import { sql } from 'kysely';
 import { Public } from '../common/public.decorator.js';
+import { within } from '../common/within.js';
 import { Database } from '../database/database.js';
 import { JobQueue } from '../queue/job-queue.js';
 import { ObjectStorage } from '../storage/object-storage.js';
@@ -95,14 +96,4 @@ function toDto(result: unknown): HealthDto {
     result,
   );
   return { status, info, error, details };
-}
-
-async function within(milliseconds: number, work: Promise<unknown>): Promise<void> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error('Timed out')), milliseconds);
-  try {
-    await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -6,6 +6,7 @@ import { violatesUnique } from '../database/constraint-violation.js';
 import { JobQueue } from '../queue/job-queue.js';
 import { ObjectStorage } from '../storage/object-storage.js';
 import type { MediaFile } from './media-file.entity.js';
+import type { AcceptedType } from './media-types.js';
 import { DIRECT_HASH_KEY, MediaFilesRepository } from './media-files.repository.js';
 import { SNIFF_BYTES } from './sniff.js';
 import { requireAcceptedType, requireBytesOfType, requireSizeWithin } from './upload-checks.js';
@@ -65,7 +66,7 @@ export class DirectUploadService {
       return { file: existing, created: false };
     }
     for (let round = 1; round <= MAX_ROUNDS; round++) {
-      const claim = await this.claim(userId, upload, hash);
+      const claim = await this.claim(userId, upload, type, hash);
       const result = claim && (await this.settle(claim, upload.bytes, hash));
       if (result) {
         return result;
@@ -75,8 +76,12 @@ export class DirectUploadService {
   }
 
   /** Inserts the row, or finds the one that was faster; null when that one has gone again meanwhile. */
-  private async claim(userId: string, upload: DirectUpload, hash: string): Promise<Claim | null> {
-    const type = requireAcceptedType(upload.mimeType);
+  private async claim(
+    userId: string,
+    upload: DirectUpload,
+    type: AcceptedType,
+    hash: string,
+  ): Promise<Claim | null> {
     const ttlSeconds = this.windowSeconds();
     try {
       const file = await this.files.insertReserving(

@@ -5,7 +5,7 @@ import { LogBook } from '../support/log-book.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 import { SilentProxy } from '../support/silent-proxy.js';
 import { RedisConnections, RedisUnavailableError } from '../../src/queue/bull/redis-connections.js';
-import { NoAnswerError } from '../../src/queue/bull/within.js';
+import { NoAnswerError } from '../../src/common/within.js';
 
 const QUICK = { answer: 200, silence: 400 };
 

@@ -10,7 +10,8 @@ import { IS_PUBLIC } from '../../src/common/public.decorator.js';
 import type { SignedUpload } from '../../src/storage/object-storage.js';
 import { LocalStorageController } from '../../src/storage/local/local-storage.controller.js';
 import { inMinutes, newKey } from '../contract/object-storage.harness.js';
-import { filesBelow, type LocalStorageServer, startLocalStorage } from '../support/local-storage-server.js';
+import { filesBelow } from '../support/files-below.js';
+import { type LocalStorageServer, startLocalStorage } from '../support/local-storage-server.js';
 
 /** Begins a PUT whose body is up to the test. */
 function put(

@@ -8,7 +8,8 @@ import { LocalStorageController } from '../../src/storage/local/local-storage.co
 import { versionOf } from '../../src/storage/local/durable-files.js';
 import { ObjectPaths } from '../../src/storage/local/object-path.js';
 import { inMinutes, newKey } from '../contract/object-storage.harness.js';
-import { filesBelow, type LocalStorageServer, startLocalStorage } from '../support/local-storage-server.js';
+import { filesBelow } from '../support/files-below.js';
+import { type LocalStorageServer, startLocalStorage } from '../support/local-storage-server.js';
 
 const BYTES = Buffer.from('0123456789');
 const JPEG = { contentType: 'image/jpeg', originalFileName: 'holiday.jpg' };

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { inject } from 'vitest';
 import type { RawEnvironment } from '../../src/config/parse-environment.js';
 import { startGcs } from './gcs/start-gcs.js';
-import { objectFiles } from './object-files.js';
+import { filesBelow } from './files-below.js';
 import { startRedis } from './redis.js';
 
 export type StackName = 'embedded' | 'production';
@@ -35,7 +35,8 @@ function embeddedStack(dataDir: string): TestStack {
   return {
     environment: {},
     // Beside every object lies a file that says how it is served.
-    objects: async () => (await objectFiles(dataDir)).filter((path) => !path.endsWith('.json')),
+    objects: async () =>
+      (await filesBelow(join(dataDir, 'objects'))).filter((path) => !path.endsWith('.json')),
     storageDown: async () => {
       for (const area of areas) {
         await rename(area, `${area}.away`);

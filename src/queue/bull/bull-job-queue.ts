@@ -8,7 +8,7 @@ import { JobQueue, type QueueDepth } from '../job-queue.js';
 import { BACKOFF } from './bull-options.js';
 import { forgetFinished } from './finished-jobs.js';
 import { reasonOf, type RedisConnections } from './redis-connections.js';
-import { within } from './within.js';
+import { within } from '../../common/within.js';
 
 export interface BullJobQueueOptions {
   /** Jobs at work at once in this process, of all types together. */

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { evictionPolicyOf } from './eviction-policy.js';
 import { type ConnectionKind, RedisConnection } from './redis-connection.js';
-import { NoAnswerError, within } from './within.js';
+import { NoAnswerError, within } from '../../common/within.js';
 
 /** In milliseconds. */
 export interface Patience {

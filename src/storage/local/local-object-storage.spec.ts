@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { filesBelow } from '../../../test/support/local-storage-server.js';
+import { filesBelow } from '../../../test/support/files-below.js';
 import { derivativeKey, originalKey } from '../object-key.js';
 import { ObjectNotFoundError, StorageUnavailableError } from '../storage.errors.js';
 import { versionOf } from './durable-files.js';
