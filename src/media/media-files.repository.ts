@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { type RawBuilder, sql } from 'kysely';
 import { Database } from '../database/database.js';
-import { free, reserve, settle } from '../quota/quota-ledger.js';
+import { free, hold, reserve, settle } from '../quota/quota-ledger.js';
 import { QuotaService } from '../quota/quota.service.js';
 import type { CursorPosition } from './cursor.js';
 import type { MediaFile, MediaStatus } from './media-file.entity.js';
@@ -39,6 +39,11 @@ export const DIRECT_HASH_KEY = 'media_files_direct_hash_key';
  * five minutes (`configure-app.ts`).
  */
 export const LEFTOVERS_GRACE_SECONDS = 600;
+
+/** Whose ledger a change of this file moves. */
+export function ownerOf(id: string): RawBuilder<unknown> {
+  return sql`select user_id from media_files where id = ${id}`;
+}
 
 export function seconds(count: number): RawBuilder<unknown> {
   return sql`make_interval(secs => ${count})`;
@@ -116,12 +121,15 @@ export class MediaFilesRepository {
     driveAfterSeconds: number,
   ): Promise<MediaFile | null> {
     return this.one(sql<MediaFileRow>`
-      with file as (
+      with owner as (${hold(ownerOf(id))}),
+      file as (
         update media_files
         set status = 'processing', reservation_open = false, content_hash = ${contentHash},
           drive_after = now() + ${seconds(driveAfterSeconds)}
-        where id = ${id} and status = 'pending' and deleted_at is null and upload_expires_at > now()
-        returning *),
+        from owner
+        where media_files.user_id = owner.user_id and id = ${id} and status = 'pending' and deleted_at is null
+          and upload_expires_at > now()
+        returning media_files.*),
       ledger as (${settle()})
       select ${COLUMNS} from file`);
   }
@@ -140,11 +148,13 @@ export class MediaFilesRepository {
   /** Soft delete; what the file used is free at once. Null when it is not this user's, or deleted already. */
   async delete(id: string, userId: string, driveAfterSeconds: number): Promise<MediaFile | null> {
     return this.one(sql<MediaFileRow>`
-      with file as (
+      with owner as (${hold(sql`select ${userId}::uuid`)}),
+      file as (
         update media_files
         set deleted_at = now(), drive_count = 0, drive_after = now() + ${seconds(driveAfterSeconds)}
-        where id = ${id} and user_id = ${userId} and deleted_at is null
-        returning *, status in ('processing', 'ready') as settled),
+        from owner
+        where media_files.user_id = owner.user_id and id = ${id} and deleted_at is null
+        returning media_files.*, status in ('processing', 'ready') as settled),
       ledger as (${free()})
       select ${COLUMNS} from file`);
   }

@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { type RawBuilder, sql } from 'kysely';
 import { Database } from '../database/database.js';
-import { free, release } from '../quota/quota-ledger.js';
+import { free, hold, release } from '../quota/quota-ledger.js';
 import type { ImageMetadata, MediaFile } from './media-file.entity.js';
 import { COLUMNS, type MediaFileRow, toMediaFile } from './media-file.row.js';
-import { LEFTOVERS_GRACE_SECONDS, seconds } from './media-files.repository.js';
+import { LEFTOVERS_GRACE_SECONDS, ownerOf, seconds } from './media-files.repository.js';
 
 /** What processing found out. */
 export interface ProcessingResult {
@@ -42,12 +42,14 @@ export class MediaLifecycleRepository {
   /** `processing → failed`; what the file used is free at once. False when somebody was faster. */
   async markFailed(id: string, code: string, driveAfterSeconds: number): Promise<boolean> {
     return this.changed(sql`
-      with file as (
+      with owner as (${hold(ownerOf(id))}),
+      file as (
         update media_files
         set status = 'failed', processing_error = ${code}, processed_at = now(), drive_count = 0,
           drive_after = now() + ${seconds(driveAfterSeconds)}
-        where id = ${id} and status = 'processing' and deleted_at is null
-        returning *, true as settled),
+        from owner
+        where media_files.user_id = owner.user_id and id = ${id} and status = 'processing' and deleted_at is null
+        returning media_files.*, true as settled),
       ledger as (${free()})
       select id from file`);
   }
@@ -93,13 +95,15 @@ export class MediaLifecycleRepository {
   /** Whatever the closed window left has been deleted: the reservation ends. */
   async releaseExpired(id: string): Promise<boolean> {
     return this.changed(sql`
-      with file as (
+      with owner as (${hold(ownerOf(id))}),
+      file as (
         update media_files
         set reservation_open = false, purged_at = coalesce(purged_at, now()), drive_after = null, drive_count = 0,
           leftovers_due_at = now() + ${seconds(LEFTOVERS_GRACE_SECONDS)}
-        where id = ${id} and reservation_open and upload_expires_at <= now()
-          and (status = 'failed' or deleted_at is not null)
-        returning *),
+        from owner
+        where media_files.user_id = owner.user_id and id = ${id} and reservation_open
+          and upload_expires_at <= now() and (status = 'failed' or deleted_at is not null)
+        returning media_files.*),
       ledger as (${release()})
       select id from file`);
   }
