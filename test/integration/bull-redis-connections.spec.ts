@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { until } from '../support/api-client.js';
 import { LogBook } from '../support/log-book.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
-import { SilentProxy } from '../support/silent-proxy.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
 import { RedisConnections, RedisUnavailableError } from '../../src/queue/bull/redis-connections.js';
 import { NoAnswerError } from '../../src/common/within.js';
 
@@ -12,7 +12,7 @@ const QUICK = { answer: 200, silence: 400 };
 describe(RedisConnections.name, () => {
   const log = new LogBook();
   let redis: TestRedis;
-  let proxy: SilentProxy;
+  let proxy: TcpProxy;
   let connections: RedisConnections;
 
   beforeAll(async () => {
@@ -21,7 +21,7 @@ describe(RedisConnections.name, () => {
   }, 240_000);
   beforeEach(async () => {
     log.clear();
-    proxy = await SilentProxy.start(redis.port);
+    proxy = await TcpProxy.start(redis.port);
     connections = new RedisConnections(`redis://127.0.0.1:${proxy.port}`, 'test', QUICK);
   });
   afterEach(async () => {

@@ -128,8 +128,12 @@ export class ApiClient {
 }
 
 /** Asks again and again until there is an answer; gives up loudly. */
-export async function until<Value>(probe: () => Promise<Value | null>, what: string): Promise<Value> {
-  const deadline = Date.now() + SETTLE_TIMEOUT_MS;
+export async function until<Value>(
+  probe: () => Promise<Value | null>,
+  what: string,
+  timeoutMs = SETTLE_TIMEOUT_MS,
+): Promise<Value> {
+  const deadline = Date.now() + timeoutMs;
   for (;;) {
     const value = await probe();
     if (value !== null) {

@@ -124,6 +124,10 @@ export class ServerProcess {
     });
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
   async end(signal: NodeJS.Signals): Promise<number | NodeJS.Signals> {
     this.child.kill(signal);
     return this.ended;

@@ -1,8 +1,11 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
-/** Stands between a client and a server on this machine, and can swallow what is said on connections that are open. */
-export class SilentProxy {
+/**
+ * Stands between a client and a server on this machine: a fixed address in front of one that comes and goes. Can cut
+ * what is open, and swallow what is said on it.
+ */
+export class TcpProxy {
   /** Connections that were ever accepted. */
   accepted = 0;
   private readonly pairs = new Set<readonly [Socket, Socket]>();
@@ -10,9 +13,10 @@ export class SilentProxy {
   private constructor(
     private readonly server: Server,
     readonly port: number,
+    private target: number,
   ) {}
 
-  static async start(target: number): Promise<SilentProxy> {
+  static async start(target: number): Promise<TcpProxy> {
     const server = createServer();
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -20,9 +24,14 @@ export class SilentProxy {
     if (address === null || typeof address === 'string') {
       throw new Error('A listening TCP server has a port');
     }
-    const proxy = new SilentProxy(server, address.port);
-    server.on('connection', (client) => proxy.join(client, connect(target, '127.0.0.1')));
+    const proxy = new TcpProxy(server, address.port, target);
+    server.on('connection', (client) => proxy.join(client, connect(proxy.target, '127.0.0.1')));
     return proxy;
+  }
+
+  /** New connections go to this port from now on. */
+  retarget(port: number): void {
+    this.target = port;
   }
 
   /** From now on nothing passes on the open connections, in either direction; new ones are not affected. */
@@ -32,6 +41,13 @@ export class SilentProxy {
       upstream.unpipe(client);
       client.resume();
       upstream.resume();
+    }
+  }
+
+  /** Ends the open connections without a good-bye. */
+  cut(): void {
+    for (const socket of [...this.pairs].flat()) {
+      socket.resetAndDestroy();
     }
   }
 
