@@ -30,6 +30,8 @@ export interface AppConfig {
   readonly database: {
     /** null: the embedded server. */
     readonly url: string | null;
+    /** Past a pooler in between, for locks that belong to a connection; the same as `url` where there is none. */
+    readonly directUrl: string | null;
     readonly poolSize: number;
   };
   readonly redis: {

@@ -92,6 +92,12 @@ export class Environment {
   })
   DATABASE_URL?: string;
 
+  @IsOptional()
+  @Matches(/^postgres(ql)?:\/\/\S+$/, {
+    message: 'DATABASE_DIRECT_URL must be a URL that starts with postgres:// or postgresql://',
+  })
+  DATABASE_DIRECT_URL?: string;
+
   @Whole(1, 1000)
   DATABASE_POOL_SIZE = 10;
 

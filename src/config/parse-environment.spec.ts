@@ -74,6 +74,19 @@ describe(parseEnvironment.name, () => {
     );
   });
 
+  it('takes locks around a pooler where there is one, and the one way there is where not', () => {
+    const pooled = 'postgres://pooler/db';
+    expect(parseEnvironment({ DATABASE_URL: pooled }).database.directUrl).toBe(pooled);
+    const direct = 'postgres://server/db';
+    expect(parseEnvironment({ DATABASE_URL: pooled, DATABASE_DIRECT_URL: direct }).database).toMatchObject({
+      url: pooled,
+      directUrl: direct,
+    });
+    expect(mistakesIn({ DATABASE_DIRECT_URL: direct })).toEqual([
+      expect.stringContaining('DATABASE_DIRECT_URL is set without DATABASE_URL'),
+    ]);
+  });
+
   it('never repeats a secret in a mistake', () => {
     const secret = 'short-and-secret';
     const mistakes = mistakesIn({ NODE_ENV: 'production', ALLOW_EMBEDDED: 'true', JWT_SECRET: secret });

@@ -133,6 +133,7 @@ function checkCombinations(environment: Environment, key: JwtKeyConfig, mistakes
     }
   }
   checkGcs(environment, mistakes);
+  checkDatabase(environment, mistakes);
   checkRole(environment, mistakes);
   if (Boolean(environment.QUEUE_DASHBOARD_USER) !== Boolean(environment.QUEUE_DASHBOARD_PASSWORD)) {
     mistakes.push('Set both QUEUE_DASHBOARD_USER and QUEUE_DASHBOARD_PASSWORD, or neither');
@@ -155,6 +156,15 @@ function checkGcs(environment: Environment, mistakes: string[]): void {
   if (environment.STORAGE_BUCKET && environment.STORAGE_BUCKET === environment.STORAGE_UPLOAD_BUCKET) {
     mistakes.push(
       'STORAGE_UPLOAD_BUCKET must be another bucket than STORAGE_BUCKET: unverified files are never public',
+    );
+  }
+}
+
+/** A way around a pooler makes no sense without a way through it. */
+function checkDatabase(environment: Environment, mistakes: string[]): void {
+  if (environment.DATABASE_DIRECT_URL && !environment.DATABASE_URL) {
+    mistakes.push(
+      'DATABASE_DIRECT_URL is set without DATABASE_URL: it is the way around what that URL goes through',
     );
   }
 }
@@ -192,7 +202,11 @@ function buildConfig(environment: Environment, key: JwtKeyConfig, corsOrigins: s
       corsOrigins,
       rateLimitPerMinute: environment.RATE_LIMIT_PER_MINUTE,
     },
-    database: { url: environment.DATABASE_URL ?? null, poolSize: environment.DATABASE_POOL_SIZE },
+    database: {
+      url: environment.DATABASE_URL ?? null,
+      directUrl: environment.DATABASE_DIRECT_URL ?? environment.DATABASE_URL ?? null,
+      poolSize: environment.DATABASE_POOL_SIZE,
+    },
     redis: { url: environment.REDIS_URL ?? null },
     queueDashboard: dashboardOf(environment),
     storage: {

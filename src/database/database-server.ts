@@ -13,21 +13,24 @@ export type DatabaseServerMode = 'own' | 'attach';
 export class DatabaseServer implements OnApplicationShutdown {
   private constructor(
     readonly url: string,
+    /** For what must stay on one connection: advisory locks. The same as `url` unless a pooler is in between. */
+    readonly directUrl: string,
     private readonly close: () => Promise<void>,
   ) {}
 
   static async open(config: AppConfig, mode: DatabaseServerMode): Promise<DatabaseServer> {
     const { dataDir } = config;
-    if (config.database.url !== null) {
-      return new DatabaseServer(config.database.url, async () => {});
+    const { url, directUrl } = config.database;
+    if (url !== null) {
+      return new DatabaseServer(url, directUrl ?? url, async () => {});
     }
     if (mode === 'attach') {
       const attached = await attachOrStart({ dataDir });
-      return new DatabaseServer(attached.url, () => attached.release());
+      return new DatabaseServer(attached.url, attached.url, () => attached.release());
     }
     const embedded = await EmbeddedPostgres.start({ dataDir });
     new Logger(DatabaseServer.name).log('Embedded PostgreSQL is up');
-    return new DatabaseServer(embedded.url, () => embedded.stop());
+    return new DatabaseServer(embedded.url, embedded.url, () => embedded.stop());
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -57,7 +57,7 @@ export class DatabaseModule implements OnModuleInit {
   }
 
   async onModuleInit(): Promise<void> {
-    const applied = await migrate(this.orm, this.server.url);
+    const applied = await migrate(this.orm, this.server.directUrl);
     if (applied.length > 0) {
       this.logger.log(`Applied migrations: ${applied.join(', ')}`);
     }

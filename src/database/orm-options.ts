@@ -1,6 +1,7 @@
 import { type Options, PostgreSqlDriver } from '@mikro-orm/postgresql';
 import { Migrator } from '@mikro-orm/migrations';
 import { ReflectMetadataProvider } from '@mikro-orm/decorators/legacy';
+import type { ClientBase } from 'pg';
 import { M0001InitialSchema } from './migrations/m0001-initial-schema.js';
 
 /** In the order in which they run. Listed, never found by a glob; a name that has run anywhere never changes. */
@@ -21,9 +22,12 @@ export function ormOptions(url: string, poolSize: number): Options {
     pool: { min: 0, max: poolSize, idleTimeoutMillis: 30_000 },
     driverOptions: {
       connectionTimeoutMillis: CONNECTION_TIMEOUT_MS,
-      statement_timeout: STATEMENT_TIMEOUT_MS,
       application_name: 'mediadock',
       keepAlive: true,
+      // A statement, not a parameter of the start-up packet: PgBouncer refuses connections that bring one it does not know.
+      onConnect: async (client: ClientBase) => {
+        await client.query(`set statement_timeout = ${STATEMENT_TIMEOUT_MS}`);
+      },
     },
     // Queries carry what users send; the request log says enough.
     debug: false,

@@ -20,6 +20,7 @@ export async function checkDatabase(config: AppConfig): Promise<Finding[]> {
   try {
     await client.connect();
     return [
+      ...(await checkDirect(config)),
       await checkVersion(client),
       await checkMigrations(client),
       await checkConnections(client, config),
@@ -35,6 +36,31 @@ export async function checkDatabase(config: AppConfig): Promise<Finding[]> {
   } finally {
     await client.end().catch(() => undefined);
     await server?.release();
+  }
+}
+
+/** A pooler in transaction mode would hand the connection with a lock to somebody else. */
+async function checkDirect({ database }: AppConfig): Promise<Finding[]> {
+  if (database.directUrl === null || database.directUrl === database.url) {
+    return [];
+  }
+  const client = new Client({
+    connectionString: database.directUrl,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+  });
+  try {
+    await client.connect();
+    return [ok(CHECK, 'The way around the pooler answers')];
+  } catch (error) {
+    return [
+      problem(
+        CHECK,
+        `PostgreSQL cannot be reached around the pooler: ${reasonOf(error)}`,
+        'Check DATABASE_DIRECT_URL: migrations and the sweeper need it for their locks',
+      ),
+    ];
+  } finally {
+    await client.end().catch(() => undefined);
   }
 }
 

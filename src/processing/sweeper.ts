@@ -48,7 +48,7 @@ export class Sweeper implements OnApplicationBootstrap, OnModuleDestroy {
     @Inject(APP_CONFIG) private readonly config: AppConfig,
   ) {
     this.intervalSeconds = config.worker.sweepIntervalSeconds;
-    this.lock = new AdvisoryLock(server.url, LOCKS.sweeper);
+    this.lock = new AdvisoryLock(server.directUrl, LOCKS.sweeper);
   }
 
   async onApplicationBootstrap(): Promise<void> {

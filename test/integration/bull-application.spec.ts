@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { HealthDto } from '../../src/health/dto/health.dto.js';
 import { until } from '../support/api-client.js';
@@ -68,6 +69,26 @@ describe('Mediadock with its queue on Redis', () => {
     await redis.start();
     for (const { mediaFileId } of uploads) {
       expect(await bob.settled(mediaFileId)).toMatchObject({ status: 'ready' });
+    }
+  });
+
+  it('serves requests as before while Redis is full, and does the work when it has room again', async () => {
+    const operator = new Redis(redis.url);
+    try {
+      await operator.config('SET', 'maxmemory', '1');
+      const carol = mediadock.as('carol');
+      const file = await carol.upload(await photo(120, 90), 'image/jpeg');
+      expect(file.status).toBe('processing');
+      await until(
+        async () =>
+          (await metrics()).includes('mediadock_swept_files_total{action="driven"}') ? true : null,
+        'the sweeper to try',
+      );
+      expect((await carol.get(file.id)).body.status).toBe('processing');
+      await operator.config('SET', 'maxmemory', '0');
+      expect(await carol.settled(file.id)).toMatchObject({ status: 'ready' });
+    } finally {
+      operator.disconnect();
     }
   });
 });

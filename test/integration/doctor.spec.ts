@@ -91,6 +91,16 @@ describe(examine.name, () => {
     expect(findings.some(({ check, verdict }) => check === 'signed PUT' && verdict === 'ok')).toBe(true);
   });
 
+  it('looks at both ways to the database where a pooler is in between', async () => {
+    const well = await examined({ DATABASE_DIRECT_URL: database.url.replace('127.0.0.1', 'localhost') });
+    expect(well).toContainEqual(
+      expect.objectContaining({ verdict: 'ok', message: 'The way around the pooler answers' }),
+    );
+    const found = problems(await examined({ DATABASE_DIRECT_URL: 'postgres://a:hush@127.0.0.1:1/x' }));
+    expect(found.join('\n')).toContain('PostgreSQL cannot be reached around the pooler');
+    expect(found.join('\n')).not.toContain('hush');
+  });
+
   it('tells machines too, and by its exit code', async () => {
     const installation = await Installation.create({ DATABASE_URL: database.url });
     const wrong = await Installation.create({ PORT: 'x' });

@@ -5,6 +5,14 @@ import { describe, expect, it } from 'vitest';
 import { Metrics } from '../../src/common/metrics.js';
 import { Environment } from '../../src/config/environment.js';
 
+const PAGES = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'docs/architecture.md',
+  'docs/operations.md',
+  'docs/deployment.md',
+  'docs/dependencies.md',
+];
 const ROOT = join(import.meta.dirname, '..', '..');
 
 describe('the documentation', () => {
@@ -46,13 +54,21 @@ describe('the documentation', () => {
     expect(packages.filter((name) => !dependencies.includes(`\`${name}\``))).toEqual([]);
   });
 
-  it.each([
-    'README.md',
-    'CONTRIBUTING.md',
-    'docs/architecture.md',
-    'docs/operations.md',
-    'docs/dependencies.md',
-  ])('has no link in %s that leads nowhere', async (file) => {
+  it('names no test, script or source that is not there', async () => {
+    const gone: string[] = [];
+    for (const page of PAGES) {
+      for (const [, path = ''] of (await read(page)).matchAll(
+        /`((?:src|test|scripts|deploy)\/[\w./-]+\.\w+)`/g,
+      )) {
+        if (!path.includes('m0002-what-it-does') && (await read(path).catch(() => null)) === null) {
+          gone.push(`${page}: ${path}`);
+        }
+      }
+    }
+    expect(gone).toEqual([]);
+  });
+
+  it.each(PAGES)('has no link in %s that leads nowhere', async (file) => {
     const broken: string[] = [];
     for (const [, target = ''] of (await read(file)).matchAll(/\]\(([^):\s]+)\)/g)) {
       const [path, anchor] = target.split('#');

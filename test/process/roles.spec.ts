@@ -121,6 +121,29 @@ describe('two APIs and two workers on one database, one Redis and one pair of bu
     await sweeper.start();
   });
 
+  it('take uploads while no worker is there, and do the work when one comes', async () => {
+    await Promise.all(cluster.workers.map((worker) => worker.kill()));
+    const carol = cluster.as('carol');
+    const files = await Promise.all(
+      [1, 2, 3].map(async (seed) => carol.upload(await photo(300, 200, seed), 'image/jpeg')),
+    );
+    expect(files.map(({ status }) => status)).toEqual(['processing', 'processing', 'processing']);
+    await Promise.all(cluster.workers.map((worker) => worker.start()));
+    const settled = await Promise.all(files.map(({ id }) => carol.settled(id)));
+    expect(settled.map(({ status }) => status)).toEqual(['ready', 'ready', 'ready']);
+  });
+
+  it('go on where an API was killed: the client confirms at the other one', async () => {
+    const dave = cluster.as('dave', 0);
+    const ticket = await dave.uploadUnconfirmed(await photo(300, 200, 9), 'image/jpeg');
+    await cluster.apis[0]?.kill();
+    await expect(dave.confirm(ticket.mediaFileId)).rejects.toThrow('fetch failed');
+    const elsewhere = cluster.as('dave', 1);
+    expect((await elsewhere.confirm(ticket.mediaFileId)).status).toBe(200);
+    expect((await elsewhere.settled(ticket.mediaFileId)).status).toBe('ready');
+    await cluster.apis[0]?.start();
+  });
+
   it('end with rows, ledger and objects in agreement, each process of itself', async () => {
     await cluster.postgres.query(
       `update media_files set upload_expires_at = now() - interval '1 hour', leftovers_due_at = now()`,
