@@ -95,11 +95,19 @@ describe('CORS', () => {
       .as('alice')
       .requestUpload({ fileName: 'a.jpg', mimeType: 'image/jpeg', fileSize: bytes.length });
     expect(Object.keys(ticket.uploadHeaders).toSorted().join(',')).toBe(SIGNED_HEADERS);
-    const { pathname, search } = new URL(ticket.uploadUrl);
-    const asked = await preflight(open, pathname + search, APP, 'PUT', SIGNED_HEADERS);
-    expect(asked.status).toBe(204);
+    // Of the store, wherever that is.
+    const asked = await fetch(ticket.uploadUrl, {
+      method: 'OPTIONS',
+      headers: {
+        origin: APP,
+        'access-control-request-method': 'PUT',
+        'access-control-request-headers': SIGNED_HEADERS,
+      },
+    });
+    expect(asked.ok).toBe(true);
     expect(asked.headers.get('access-control-allow-methods')).toContain('PUT');
-    expect(asked.headers.get('access-control-allow-headers')).toBe(SIGNED_HEADERS);
+    const allowed = asked.headers.get('access-control-allow-headers')?.toLowerCase().split(/, */) ?? [];
+    expect(allowed.toSorted().join(',')).toBe(SIGNED_HEADERS);
     const put = await open.as('alice').put(ticket, bytes, { origin: APP });
     expect(put.status).toBe(200);
     expect(put.headers.get('access-control-allow-origin')).toBe(APP);

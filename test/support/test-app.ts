@@ -33,7 +33,7 @@ export interface TestApp {
 export async function startTestApp(environment: RawEnvironment = {}): Promise<TestApp> {
   const database = await createTestDatabase();
   const dataDir = await mkdtemp(join(tmpdir(), 'mediadock-app-'));
-  const stack = await startTestStack(dataDir);
+  const stack = await startTestStack(dataDir, environment);
   const config = parseEnvironment({
     NODE_ENV: 'test',
     PORT: String(await freePort()),

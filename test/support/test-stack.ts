@@ -25,8 +25,9 @@ export interface TestStack {
   close(): Promise<void>;
 }
 
-export async function startTestStack(dataDir: string): Promise<TestStack> {
-  return inject('stack') === 'production' ? productionStack() : embeddedStack(dataDir);
+/** @param environment what the application is told by its test, as far as the stack has to know */
+export async function startTestStack(dataDir: string, environment: RawEnvironment): Promise<TestStack> {
+  return inject('stack') === 'production' ? productionStack(environment) : embeddedStack(dataDir);
 }
 
 /** The in-process queue, and files below the data folder. */
@@ -54,8 +55,14 @@ function embeddedStack(dataDir: string): TestStack {
 }
 
 /** A real Redis, and a Cloud Storage that checks every signature and precondition. */
-async function productionStack(): Promise<TestStack> {
-  const [redis, gcs] = await Promise.all([startRedis(), startGcs()]);
+async function productionStack(environment: RawEnvironment): Promise<TestStack> {
+  const [redis, gcs] = await Promise.all([
+    startRedis(),
+    startGcs({
+      access: environment['STORAGE_ACCESS'] === 'private' ? 'private' : 'public',
+      corsOrigins: environment['CORS_ORIGINS']?.split(',') ?? [],
+    }),
+  ]);
   return {
     environment: { ...gcs.environment, REDIS_URL: redis.url },
     objects: async () => [
