@@ -1,10 +1,13 @@
 import type { RawEnvironment } from '../../src/config/parse-environment.js';
-import { ApiClient } from './api-client.js';
+import { ApiClient, until } from './api-client.js';
 import { type Gcs, startGcs } from './gcs/start-gcs.js';
 import { Installation, type ServerProcess } from './installation.js';
 import { startRedis, type TestRedis } from './redis.js';
 import { TestPostgres } from './test-postgres.js';
 import { TEST_SECRET, tokenFor } from './tokens.js';
+
+/** A supervisor has more patience than any outage of a test lasts. */
+const START_TIMEOUT_MS = 120_000;
 
 export interface ClusterOptions {
   readonly apis: number;
@@ -93,6 +96,9 @@ export class Cluster {
 export class Member {
   /** What all its lives have printed. */
   private readonly past: ServerProcess[] = [];
+  /** Ends that nobody asked for, of processes that had been up. */
+  readonly crashes: string[] = [];
+  private readonly ending = new Set<ServerProcess>();
 
   private constructor(
     private readonly installation: Installation,
@@ -116,21 +122,31 @@ export class Member {
   }
 
   async start(): Promise<void> {
-    this.past.push(await this.installation.start());
+    const server = await this.installation.start();
+    this.past.push(server);
+    void this.watch(server);
   }
 
-  /** Launches it and does not wait: the parts that it needs may be down. */
-  launch(): void {
-    this.past.push(this.installation.launch());
+  /** Starts it as a supervisor would: again and again, while a part that it cannot start without is down. */
+  async startUntilUp(): Promise<void> {
+    await until(
+      async () =>
+        this.start().then(
+          () => true,
+          () => null,
+        ),
+      `${this.role} to come up`,
+      START_TIMEOUT_MS,
+    );
   }
 
   async kill(): Promise<void> {
-    await this.current?.end('SIGKILL');
+    await this.end('SIGKILL');
   }
 
   /** @returns its exit code; null when it was not running */
   async stop(): Promise<number | string | null> {
-    return this.isRunning ? ((await this.current?.end('SIGTERM')) ?? null) : null;
+    return this.isRunning ? this.end('SIGTERM') : null;
   }
 
   pause(): void {
@@ -154,6 +170,22 @@ export class Member {
 
   async remove(): Promise<void> {
     await this.installation.remove();
+  }
+
+  private async watch(server: ServerProcess): Promise<void> {
+    const code = await server.ended;
+    if (!this.ending.has(server)) {
+      this.crashes.push(`${this.role} ended with ${code}: ${server.output.slice(-500)}`);
+    }
+  }
+
+  private async end(signal: NodeJS.Signals): Promise<number | string | null> {
+    const server = this.current;
+    if (server === undefined) {
+      return null;
+    }
+    this.ending.add(server);
+    return server.end(signal);
   }
 
   private get current(): ServerProcess | undefined {
