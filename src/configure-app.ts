@@ -40,7 +40,7 @@ export async function configureApp(app: NestExpressApplication, config: AppConfi
     app.enableCors({
       origin: config.http.corsOrigins.includes('*') ? '*' : [...config.http.corsOrigins],
       methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
-      exposedHeaders: ['etag', 'retry-after', 'x-request-id'],
+      exposedHeaders: ['etag', 'idempotent-replayed', 'retry-after', 'x-request-id'],
       maxAge: CORS_MAX_AGE_SECONDS,
     });
   }

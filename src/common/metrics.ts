@@ -54,7 +54,7 @@ export class Metrics {
 
   readonly sweptFiles = new Counter({
     name: 'mediadock_swept_files_total',
-    help: 'Rows that the sweeper acted on, by what it did (expired, driven, leftovers, abandoned).',
+    help: 'Rows that the sweeper acted on, by what it did (expired, driven, leftovers, abandoned, forgotten).',
     labelNames: ['action'] as const,
     registers: [this.registry],
   });

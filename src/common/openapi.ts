@@ -80,7 +80,7 @@ export function ApiProblems(...codes: ProblemCode[]): MethodDecorator & ClassDec
             examples: Object.fromEntries(ofStatus.map((code) => [code, { value: exampleOf(code) }])),
           },
         },
-        ...(status === 429 ? { headers: { 'Retry-After': RETRY_AFTER } } : {}),
+        ...(ofStatus.some((code) => SAY_WHEN.has(code)) ? { headers: { 'Retry-After': RETRY_AFTER } } : {}),
       }),
     ),
   );
@@ -90,6 +90,9 @@ export function ApiProblems(...codes: ProblemCode[]): MethodDecorator & ClassDec
 export function ApiUserProblems(...codes: ProblemCode[]): MethodDecorator & ClassDecorator {
   return ApiProblems('unauthenticated', ...codes, 'rate_limited', 'internal');
 }
+
+/** The problems that pass by themselves, and say when to come back. */
+const SAY_WHEN: ReadonlySet<ProblemCode> = new Set(['rate_limited', 'idempotency_in_flight']);
 
 const RETRY_AFTER = { description: 'Seconds to wait.', schema: { type: 'integer' as const }, example: 12 };
 

@@ -46,18 +46,19 @@ export function sendProblem(request: Request, response: Response, problem: Probl
   response
     .status(problem.status)
     .type('application/problem+json')
-    .send(JSON.stringify(bodyOf(request, problem)));
+    // Without the query: signed URLs carry their signature there.
+    .send(JSON.stringify(problemBody(request.originalUrl.split('?', 1)[0] ?? '/', problem)));
 }
 
-function bodyOf(request: Request, problem: ProblemError): ProblemBody {
+/** A problem as it is written down; `instance` is the path that was asked for. */
+export function problemBody(instance: string, problem: ProblemError): ProblemBody {
   const { errors, currentStatus } = problem.extras;
   return {
     type: `urn:mediadock:problem:${problem.code}`,
     title: PROBLEMS[problem.code].title,
     status: problem.status,
     detail: problem.message,
-    // Without the query: signed URLs carry their signature there.
-    instance: request.originalUrl.split('?', 1)[0] ?? '/',
+    instance,
     code: problem.code,
     ...(errors === undefined ? {} : { errors }),
     ...(currentStatus === undefined ? {} : { currentStatus }),
@@ -65,7 +66,7 @@ function bodyOf(request: Request, problem: ProblemError): ProblemBody {
 }
 
 /** Gives every failure its code: ours as they are, the framework's by status, anything else is `internal`. */
-function toProblem(error: unknown): ProblemError {
+export function toProblem(error: unknown): ProblemError {
   if (error instanceof ProblemError) {
     return error;
   }

@@ -16,6 +16,8 @@ export const PROBLEMS = {
   invalid_status: { status: 409, title: 'Not possible in the current status' },
   file_not_found: { status: 409, title: 'No bytes have arrived yet' },
   upload_expired: { status: 410, title: 'The upload window has closed' },
+  idempotency_conflict: { status: 422, title: 'This key belongs to another request' },
+  idempotency_in_flight: { status: 409, title: 'The first request with this key is still being carried out' },
   rate_limited: { status: 429, title: 'Too many requests' },
   storage_unavailable: { status: 503, title: 'Object storage is not available' },
   internal: { status: 500, title: 'Something went wrong on our side' },

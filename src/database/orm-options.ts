@@ -3,9 +3,13 @@ import { Migrator } from '@mikro-orm/migrations';
 import { ReflectMetadataProvider } from '@mikro-orm/decorators/legacy';
 import type { ClientBase } from 'pg';
 import { M0001InitialSchema } from './migrations/m0001-initial-schema.js';
+import { M0002IdempotencyKeys } from './migrations/m0002-idempotency-keys.js';
 
 /** In the order in which they run. Listed, never found by a glob; a name that has run anywhere never changes. */
-export const MIGRATIONS = [{ name: 'm0001-initial-schema', class: M0001InitialSchema }] as const;
+export const MIGRATIONS = [
+  { name: 'm0001-initial-schema', class: M0001InitialSchema },
+  { name: 'm0002-idempotency-keys', class: M0002IdempotencyKeys },
+] as const;
 
 /** A query that waits longer than this for a connection or a lock is a fault to report, not something to sit out. */
 const CONNECTION_TIMEOUT_MS = 5_000;

@@ -3,13 +3,15 @@ import { Inject, Injectable } from '@nestjs/common';
 import { APP_CONFIG, type AppConfig } from '../config/app-config.js';
 import { invalidField, ProblemError } from '../common/problem.js';
 import { violatesUnique } from '../database/constraint-violation.js';
+import type { Claim } from '../idempotency/claim.js';
 import { JobQueue } from '../queue/job-queue.js';
 import { ObjectStorage } from '../storage/object-storage.js';
 import type { MediaFile } from './media-file.entity.js';
 import type { AcceptedType } from './media-types.js';
 import { DIRECT_HASH_KEY, MediaFilesRepository } from './media-files.repository.js';
+import { MediaLifecycleRepository } from './media-lifecycle.repository.js';
 import { SNIFF_BYTES } from './sniff.js';
-import { requireAcceptedType, requireBytesOfType, requireSizeWithin } from './upload-checks.js';
+import { isOfUse, requireAcceptedType, requireBytesOfType, requireSizeWithin } from './upload-checks.js';
 import { UploadsService } from './uploads.service.js';
 
 export interface DirectUpload {
@@ -25,7 +27,7 @@ export interface DirectUploadResult {
 }
 
 /** A row to fill: our own new one, or that of a twin which we have joined. */
-interface Claim {
+interface RowToFill {
   readonly file: MediaFile;
   readonly joined: boolean;
 }
@@ -33,7 +35,7 @@ interface Claim {
 /** At least this long, however short the window of signed URLs is: the bytes are here, only our own storage is slow. */
 const MIN_WINDOW_SECONDS = 120;
 /** A row that comes and goes under our hands this often is a fault, not a race. */
-const MAX_ROUNDS = 5;
+const MAX_ROUNDS = 20;
 
 /**
  * Uploads through the API, for small files.
@@ -47,27 +49,32 @@ export class DirectUploadService {
   constructor(
     private readonly uploads: UploadsService,
     private readonly files: MediaFilesRepository,
+    private readonly lifecycle: MediaLifecycleRepository,
     private readonly storage: ObjectStorage,
     private readonly queue: JobQueue,
     @Inject(APP_CONFIG) private readonly config: AppConfig,
   ) {}
 
   /** @throws ProblemError `validation_failed`, `invalid_type`, `file_too_large`, `type_mismatch`, `quota_exceeded`, `storage_unavailable` */
-  async upload(userId: string, upload: DirectUpload): Promise<DirectUploadResult> {
+  async upload(
+    userId: string,
+    upload: DirectUpload,
+    claim: Claim | null = null,
+  ): Promise<DirectUploadResult> {
     const type = requireAcceptedType(upload.mimeType);
     if (upload.bytes.length === 0) {
       throw invalidField('file', 'must not be empty');
     }
     requireSizeWithin(upload.bytes.length, type, this.config.media);
     await requireBytesOfType(upload.bytes.subarray(0, SNIFF_BYTES), type.mimeType);
-    const hash = createHash('sha256').update(upload.bytes).digest('hex');
+    const hash = sha256(upload.bytes);
     const existing = await this.files.findLiveByHash(userId, hash);
     if (existing !== null) {
       return { file: existing, created: false };
     }
     for (let round = 1; round <= MAX_ROUNDS; round++) {
-      const claim = await this.claim(userId, upload, type, hash);
-      const result = claim && (await this.settle(claim, upload.bytes, hash));
+      const row = await this.insertOrJoin(userId, upload, type, hash, claim);
+      const result = row && (await this.settle(row, upload.bytes, hash));
       if (result) {
         return result;
       }
@@ -75,13 +82,28 @@ export class DirectUploadService {
     throw new Error('A direct upload lost its row over and over');
   }
 
+  /**
+   * Fills the row that an earlier request made and did not answer, if nobody has; null when it is of no use any more.
+   *
+   * @throws ProblemError `storage_unavailable`
+   */
+  async resume(id: string, { bytes }: DirectUpload): Promise<DirectUploadResult | null> {
+    const file = await this.files.find(id);
+    if (file === null || !isOfUse(file)) {
+      return null;
+    }
+    const result = await this.settle({ file, joined: true }, bytes, sha256(bytes));
+    return result && { file: result.file, created: true };
+  }
+
   /** Inserts the row, or finds the one that was faster; null when that one has gone again meanwhile. */
-  private async claim(
+  private async insertOrJoin(
     userId: string,
     upload: DirectUpload,
     type: AcceptedType,
     hash: string,
-  ): Promise<Claim | null> {
+    claim: Claim | null,
+  ): Promise<RowToFill | null> {
     const ttlSeconds = this.windowSeconds();
     try {
       const file = await this.files.insertReserving(
@@ -89,6 +111,7 @@ export class DirectUploadService {
           directHash: hash,
           ttlSeconds,
         }),
+        claim,
       );
       return { file, joined: false };
     } catch (error) {
@@ -109,7 +132,7 @@ export class DirectUploadService {
 
   /** Stores the bytes and settles the row; null when the row was discarded meanwhile. */
   private async settle(
-    { file, joined }: Claim,
+    { file, joined }: RowToFill,
     bytes: Buffer,
     hash: string,
   ): Promise<DirectUploadResult | null> {
@@ -132,6 +155,8 @@ export class DirectUploadService {
     if (now?.isLive) {
       return { file: now, created: false };
     }
+    // If it is its window that has closed, it need not be in the way until the sweeper comes by.
+    await this.lifecycle.markExpired(file.id);
     // Discarded while we wrote: the copy that we may have left belongs to nobody.
     await this.storage.delete('media', file.storageKey);
     return null;
@@ -140,4 +165,13 @@ export class DirectUploadService {
   private windowSeconds(): number {
     return Math.max(MIN_WINDOW_SECONDS, this.config.media.uploadUrlTtlSeconds);
   }
+}
+
+/** What a request asks for, however its parts were delimited. */
+export function directContentOf({ fileName, mimeType, bytes }: DirectUpload): object {
+  return { fileName, mimeType, sha256: sha256(bytes) };
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }

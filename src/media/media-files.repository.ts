@@ -1,12 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import { type RawBuilder, sql } from 'kysely';
 import { Database } from '../database/database.js';
-import { free, hold, reserve, settle } from '../quota/quota-ledger.js';
+import type { Claim } from '../idempotency/claim.js';
+import { free, hold, settle } from '../quota/quota-ledger.js';
 import { QuotaService } from '../quota/quota.service.js';
 import type { CursorPosition } from './cursor.js';
 import type { MediaFile, MediaStatus } from './media-file.entity.js';
 import { COLUMNS, type MediaFileRow, toMediaFile } from './media-file.row.js';
 import type { MediaType } from './media-types.js';
+import { reservation } from './reservation.js';
 
 /** What a new row says; the database adds the times. */
 export interface NewMediaFile {
@@ -57,13 +59,18 @@ export class MediaFilesRepository {
     private readonly quota: QuotaService,
   ) {}
 
-  /** Reserves the bytes and inserts the row in one statement. @throws ProblemError `quota_exceeded` */
-  async insertReserving(file: NewMediaFile): Promise<MediaFile> {
+  /**
+   * Reserves the bytes and inserts the row in one statement; for a request with an `Idempotency-Key`, its claim is
+   * proved and the id written down in the same one.
+   *
+   * @throws ProblemError `quota_exceeded`, also when the claim was lost: `IdempotencyService` tells the two apart
+   */
+  async insertReserving(file: NewMediaFile, claim: Claim | null = null): Promise<MediaFile> {
     const row = await this.quota.reserving(
       file.userId,
       file.fileSize,
       sql<MediaFileRow>`
-        with ledger as (${reserve(file.userId, file.fileSize)})
+        ${reservation(file.userId, file.fileSize, claim, [file.id])}
         insert into media_files (
           id, user_id, file_name, original_file_name, mime_type, file_size, media_type, storage_key, storage_bucket,
           direct_hash, status, reservation_open, upload_expires_at, leftovers_due_at)
@@ -81,6 +88,13 @@ export class MediaFilesRepository {
     return this.one(sql<MediaFileRow>`select ${COLUMNS} from media_files where id = ${id}`);
   }
 
+  /** Those of them that there are, deleted ones included. */
+  async findAll(ids: readonly string[]): Promise<MediaFile[]> {
+    const rows = await this.database.rows(sql<MediaFileRow>`
+      select ${COLUMNS} from media_files where id = any(${ids}::uuid[])`);
+    return rows.map(toMediaFile);
+  }
+
   /** The user's oldest live file with these bytes. */
   async findLiveByHash(userId: string, contentHash: string): Promise<MediaFile | null> {
     return this.one(sql<MediaFileRow>`
@@ -88,6 +102,19 @@ export class MediaFilesRepository {
       where content_hash = ${contentHash} and user_id = ${userId} and deleted_at is null
         and status in ('processing', 'ready')
       order by media_files.created_at, id limit 1`);
+  }
+
+  /** The user's oldest live file for each of these hashes that has one. */
+  async findLiveByHashes(
+    userId: string,
+    contentHashes: readonly string[],
+  ): Promise<ReadonlyMap<string | null, MediaFile>> {
+    const rows = await this.database.rows(sql<MediaFileRow>`
+      select distinct on (content_hash) ${COLUMNS} from media_files
+      where content_hash = any(${contentHashes}::text[]) and user_id = ${userId} and deleted_at is null
+        and status in ('processing', 'ready')
+      order by content_hash, media_files.created_at, id`);
+    return new Map(rows.map((row) => [row.content_hash, toMediaFile(row)]));
   }
 
   /** The direct upload of these bytes that is under way or done, if any. */

@@ -3,7 +3,12 @@ import { Module } from '@nestjs/common';
 import { MulterModule } from '@nestjs/platform-express';
 import { memoryStorage } from 'multer';
 import { APP_CONFIG, type AppConfig } from '../config/app-config.js';
+import { IdempotencyModule } from '../idempotency/idempotency.module.js';
 import { QuotaModule } from '../quota/quota.module.js';
+import { BatchUploadsController } from './batch-uploads.controller.js';
+import { BatchUploadsPresenter } from './batch-uploads.presenter.js';
+import { BatchUploadsRepository } from './batch-uploads.repository.js';
+import { BatchUploadsService } from './batch-uploads.service.js';
 import { DirectUploadService } from './direct-upload.service.js';
 import { MediaController } from './media.controller.js';
 import { MediaFile } from './media-file.entity.js';
@@ -11,12 +16,14 @@ import { MediaFilePresenter } from './media-file.presenter.js';
 import { MediaFilesRepository } from './media-files.repository.js';
 import { MediaFilesService } from './media-files.service.js';
 import { MediaLifecycleRepository } from './media-lifecycle.repository.js';
+import { UploadRequestPresenter } from './upload-request.presenter.js';
 import { UploadsController } from './uploads.controller.js';
 import { UploadsService } from './uploads.service.js';
 
 @Module({
   imports: [
     MikroOrmModule.forFeature([MediaFile]),
+    IdempotencyModule,
     QuotaModule,
     MulterModule.registerAsync({
       inject: [APP_CONFIG],
@@ -28,13 +35,17 @@ import { UploadsService } from './uploads.service.js';
       }),
     }),
   ],
-  controllers: [UploadsController, MediaController],
+  controllers: [UploadsController, BatchUploadsController, MediaController],
   providers: [
+    BatchUploadsPresenter,
+    BatchUploadsRepository,
+    BatchUploadsService,
     DirectUploadService,
     MediaFilePresenter,
     MediaFilesRepository,
     MediaFilesService,
     MediaLifecycleRepository,
+    UploadRequestPresenter,
     UploadsService,
   ],
   exports: [MediaLifecycleRepository, MediaFilesRepository],

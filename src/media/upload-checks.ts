@@ -1,6 +1,7 @@
 import type { AppConfig } from '../config/app-config.js';
 import { ProblemError } from '../common/problem.js';
 import { ACCEPTED_MIME_TYPES, type AcceptedType, acceptedType } from './media-types.js';
+import type { MediaFile } from './media-file.entity.js';
 import { sniffMimeType } from './sniff.js';
 
 /** @throws ProblemError `invalid_type` */
@@ -32,4 +33,10 @@ export async function requireBytesOfType(head: Uint8Array, mimeType: string): Pr
       `Declared as ${mimeType}, but the bytes are ${found ?? 'of no type that we know'}`,
     );
   }
+}
+
+/** Whether the ticket to this file is still good for something: its bytes may come, or are confirmed. */
+export function isOfUse(file: MediaFile): boolean {
+  const open = file.status !== 'pending' || file.uploadExpiresAt.getTime() > Date.now();
+  return open && !file.isDiscarded;
 }

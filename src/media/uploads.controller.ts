@@ -14,14 +14,18 @@ import { ApiUserProblems } from '../common/openapi.js';
 import { CurrentUser } from '../common/principal.js';
 import { invalidField } from '../common/problem.js';
 import { IdPipe } from '../common/validation.js';
+import { ApiIdempotencyKey, IdempotencyKey } from '../idempotency/idempotency-key.decorator.js';
+import { type Answer, IdempotencyService } from '../idempotency/idempotency.service.js';
+import { prepareReply, REPLAYED_HEADER } from '../idempotency/reply.js';
 import { DirectUploadLimitInterceptor } from './direct-upload-limit.interceptor.js';
-import { DirectUploadService } from './direct-upload.service.js';
+import { DirectUploadService, type DirectUploadResult, directContentOf } from './direct-upload.service.js';
 import { ConfirmUploadDto } from './dto/confirm-upload.dto.js';
 import { MediaFileDto } from './dto/media-file.dto.js';
-import { RequestUploadDto } from './dto/request-upload.dto.js';
+import { contentOf, RequestUploadDto } from './dto/request-upload.dto.js';
 import { DuplicateUploadDto, UploadTicketDto } from './dto/upload-ticket.dto.js';
 import { ApiMediaFileId } from './media-file-id.decorator.js';
 import { MediaFilePresenter } from './media-file.presenter.js';
+import { UploadRequestPresenter } from './upload-request.presenter.js';
 import { UploadsService } from './uploads.service.js';
 
 @ApiTags('uploads')
@@ -32,6 +36,8 @@ export class UploadsController {
     private readonly uploads: UploadsService,
     private readonly directUploads: DirectUploadService,
     private readonly presenter: MediaFilePresenter,
+    private readonly requests: UploadRequestPresenter,
+    private readonly idempotency: IdempotencyService,
   ) {}
 
   @Post('uploads')
@@ -40,28 +46,43 @@ export class UploadsController {
     description:
       'Reserves the bytes in the quota and signs a URL for exactly this file. PUT the bytes to `uploadUrl` with `uploadHeaders`, then confirm. With a `contentHash` that the user has live already, answers 200 with that file, and nothing needs to be uploaded.',
   })
-  @ApiCreatedResponse({ type: UploadTicketDto, description: 'Put the bytes, then confirm.' })
-  @ApiOkResponse({ type: DuplicateUploadDto, description: 'These bytes are there already.' })
-  @ApiUserProblems('validation_failed', 'quota_exceeded', 'user_not_found', 'file_too_large', 'invalid_type')
+  @ApiIdempotencyKey()
+  @ApiCreatedResponse({
+    type: UploadTicketDto,
+    description: 'Put the bytes, then confirm.',
+    headers: REPLAYED_HEADER,
+  })
+  @ApiOkResponse({
+    type: DuplicateUploadDto,
+    description: 'These bytes are there already.',
+    headers: REPLAYED_HEADER,
+  })
+  @ApiUserProblems(
+    'validation_failed',
+    'quota_exceeded',
+    'user_not_found',
+    'idempotency_in_flight',
+    'file_too_large',
+    'invalid_type',
+    'idempotency_conflict',
+  )
   async request(
     @CurrentUser() userId: string,
+    @IdempotencyKey() key: string | null,
     @Body() dto: RequestUploadDto,
     @Res({ passthrough: true }) response: Response,
-  ): Promise<UploadTicketDto | DuplicateUploadDto> {
-    const result = await this.uploads.request(userId, dto);
-    if ('duplicate' in result) {
-      response.status(200);
-      return { duplicate: true, mediaFile: await this.presenter.present(result.duplicate) };
-    }
-    const { file, upload } = result;
-    return {
-      mediaFileId: file.id,
-      storageKey: file.storageKey,
-      uploadUrl: upload.url,
-      uploadMethod: 'PUT',
-      uploadHeaders: { ...upload.headers },
-      expiresAt: file.uploadExpiresAt.toISOString(),
-    };
+  ): Promise<UploadTicketDto | DuplicateUploadDto | string> {
+    const reply = await this.idempotency.run(
+      { userId, route: 'POST /v1/media/uploads', key, body: () => contentOf(dto) },
+      {
+        start: async (claim) => this.requests.present(await this.uploads.request(userId, dto, claim)),
+        resume: async ([id]) => {
+          const result = id ? await this.uploads.resume(id) : null;
+          return result && this.requests.present(result);
+        },
+      },
+    );
+    return prepareReply(response, reply);
   }
 
   @Post(':mediaFileId/confirm')
@@ -110,31 +131,52 @@ export class UploadsController {
       },
     },
   })
-  @ApiCreatedResponse({ type: MediaFileDto, description: 'The new file, in `processing`.' })
-  @ApiOkResponse({ type: MediaFileDto, description: 'The user has these bytes already: that file.' })
+  @ApiIdempotencyKey()
+  @ApiCreatedResponse({
+    type: MediaFileDto,
+    description: 'The new file, in `processing`.',
+    headers: REPLAYED_HEADER,
+  })
+  @ApiOkResponse({
+    type: MediaFileDto,
+    description: 'The user has these bytes already: that file.',
+    headers: REPLAYED_HEADER,
+  })
   @ApiUserProblems(
     'validation_failed',
     'quota_exceeded',
     'user_not_found',
+    'idempotency_in_flight',
     'file_too_large',
     'invalid_type',
     'type_mismatch',
+    'idempotency_conflict',
     'storage_unavailable',
   )
   async upload(
     @CurrentUser() userId: string,
+    @IdempotencyKey() key: string | null,
     @UploadedFile() file: Express.Multer.File | undefined,
     @Res({ passthrough: true }) response: Response,
-  ): Promise<MediaFileDto> {
+  ): Promise<MediaFileDto | string> {
     if (file === undefined) {
       throw invalidField('file', 'must be sent as a part of a multipart/form-data body');
     }
-    const result = await this.directUploads.upload(userId, {
-      fileName: file.originalname,
-      mimeType: file.mimetype,
-      bytes: file.buffer,
-    });
-    response.status(result.created ? 201 : 200);
-    return this.presenter.present(result.file);
+    const upload = { fileName: file.originalname, mimeType: file.mimetype, bytes: file.buffer };
+    const reply = await this.idempotency.run(
+      { userId, route: 'POST /v1/media', key, body: () => directContentOf(upload) },
+      {
+        start: async (claim) => this.presentDirect(await this.directUploads.upload(userId, upload, claim)),
+        resume: async ([id]) => {
+          const result = id ? await this.directUploads.resume(id, upload) : null;
+          return result && this.presentDirect(result);
+        },
+      },
+    );
+    return prepareReply(response, reply);
+  }
+
+  private async presentDirect({ file, created }: DirectUploadResult): Promise<Answer<MediaFileDto>> {
+    return { status: created ? 201 : 200, body: await this.presenter.present(file), final: true };
   }
 }

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import { APP_CONFIG, type AppConfig } from '../config/app-config.js';
 import { ProblemError } from '../common/problem.js';
+import type { Claim } from '../idempotency/claim.js';
 import { JobQueue } from '../queue/job-queue.js';
 import { originalKey } from '../storage/object-key.js';
 import { ObjectStorage, type SignedUpload } from '../storage/object-storage.js';
@@ -13,7 +14,7 @@ import { requireOwn } from './media-files.service.js';
 import { MediaFilesRepository, type NewMediaFile } from './media-files.repository.js';
 import type { AcceptedType } from './media-types.js';
 import { SNIFF_BYTES } from './sniff.js';
-import { requireAcceptedType, requireBytesOfType, requireSizeWithin } from './upload-checks.js';
+import { isOfUse, requireAcceptedType, requireBytesOfType, requireSizeWithin } from './upload-checks.js';
 
 export type UploadRequestResult =
   { readonly duplicate: MediaFile } | { readonly file: MediaFile; readonly upload: SignedUpload };
@@ -29,19 +30,34 @@ export class UploadsService {
   ) {}
 
   /** @throws ProblemError `invalid_type`, `file_too_large`, `quota_exceeded`, `storage_unavailable` */
-  async request(userId: string, dto: RequestUploadDto): Promise<UploadRequestResult> {
-    const type = requireAcceptedType(dto.mimeType);
-    requireSizeWithin(dto.fileSize, type, this.config.media);
+  async request(
+    userId: string,
+    dto: RequestUploadDto,
+    claim: Claim | null = null,
+  ): Promise<UploadRequestResult> {
+    const type = this.requireAcceptable(dto);
     const duplicate = dto.contentHash ? await this.files.findLiveByHash(userId, dto.contentHash) : null;
     if (duplicate !== null) {
       return { duplicate };
     }
-    const file = await this.files.insertReserving(
-      this.newFile(userId, dto.fileName, type, dto.fileSize, {
-        directHash: null,
-        ttlSeconds: this.config.media.uploadUrlTtlSeconds,
-      }),
-    );
+    return this.withUrl(await this.files.insertReserving(this.newUpload(userId, dto, type), claim));
+  }
+
+  /** The upload that an earlier request made and did not answer; null when it is of no use any more. */
+  async resume(id: string): Promise<UploadRequestResult | null> {
+    const file = await this.files.find(id);
+    return file && isOfUse(file) ? this.withUrl(file) : null;
+  }
+
+  /** @throws ProblemError `invalid_type`, `file_too_large` */
+  requireAcceptable(dto: RequestUploadDto): AcceptedType {
+    const type = requireAcceptedType(dto.mimeType);
+    requireSizeWithin(dto.fileSize, type, this.config.media);
+    return type;
+  }
+
+  /** @throws ProblemError `storage_unavailable`; the reservation then ends with the window */
+  async withUrl(file: MediaFile): Promise<UploadRequestResult> {
     const upload = await this.storage.signUpload({
       key: file.storageKey,
       contentType: file.mimeType,
@@ -69,6 +85,14 @@ export class UploadsService {
     }
     await this.queue.enqueue({ name: 'generate_thumbnails', mediaFileId: id });
     return confirmed;
+  }
+
+  /** The row of a new upload through a signed URL. */
+  newUpload(userId: string, dto: RequestUploadDto, type: AcceptedType): NewMediaFile {
+    return this.newFile(userId, dto.fileName, type, dto.fileSize, {
+      directHash: null,
+      ttlSeconds: this.config.media.uploadUrlTtlSeconds,
+    });
   }
 
   /** The row of a new upload; every name in it but the client's own is made here. */

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { APP_CONFIG, type AppConfig } from '../config/app-config.js';
+import { IdempotencyModule } from '../idempotency/idempotency.module.js';
 import { MediaModule } from '../media/media.module.js';
 import { DeleteFilesHandler } from './delete-files.handler.js';
 import { GenerateThumbnailsHandler } from './generate-thumbnails.handler.js';
@@ -9,7 +10,7 @@ import { ObjectRemover } from './object-remover.js';
 import { Sweeper } from './sweeper.js';
 
 @Module({
-  imports: [MediaModule],
+  imports: [IdempotencyModule, MediaModule],
   providers: [
     {
       provide: ImageProcessor,

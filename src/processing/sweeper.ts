@@ -10,6 +10,7 @@ import { Metrics } from '../common/metrics.js';
 import type { MediaFile } from '../media/media-file.entity.js';
 import { AdvisoryLock, LOCKS } from '../database/advisory-lock.js';
 import { DatabaseServer } from '../database/database-server.js';
+import { IdempotencyRepository } from '../idempotency/idempotency.repository.js';
 import { MediaLifecycleRepository } from '../media/media-lifecycle.repository.js';
 import { JobQueue } from '../queue/job-queue.js';
 import { ObjectStorage } from '../storage/object-storage.js';
@@ -40,6 +41,7 @@ export class Sweeper implements OnApplicationBootstrap, OnModuleDestroy {
 
   constructor(
     private readonly lifecycle: MediaLifecycleRepository,
+    private readonly keys: IdempotencyRepository,
     private readonly remover: ObjectRemover,
     private readonly storage: ObjectStorage,
     private readonly queue: JobQueue,
@@ -79,6 +81,7 @@ export class Sweeper implements OnApplicationBootstrap, OnModuleDestroy {
       () => this.driveUnfinished(),
       () => this.removeLeftovers(),
       () => this.removeAbandoned(),
+      () => this.forgetKeys(),
     ];
     for (const step of steps) {
       await step().catch((error: unknown) => failures.push(error));
@@ -158,6 +161,17 @@ export class Sweeper implements OnApplicationBootstrap, OnModuleDestroy {
     const removed = await this.storage.removeAbandoned(new Date(Date.now() - ABANDONED_AFTER_MS));
     this.metrics.sweptFiles.inc({ action: 'abandoned' }, removed);
     this.abandonedDueAt = Date.now() + ABANDONED_INTERVAL_MS;
+  }
+
+  /** Answers are kept for a day; see `Idempotency-Key`. */
+  private async forgetKeys(): Promise<void> {
+    for (;;) {
+      const removed = await this.keys.removeOver(BATCH);
+      this.metrics.sweptFiles.inc({ action: 'forgotten' }, removed);
+      if (removed < BATCH || this.stopped) {
+        return;
+      }
+    }
   }
 
   /** Goes on while whole batches come back changed; a batch in which nothing moved would only come back as it was. */

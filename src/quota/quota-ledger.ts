@@ -11,11 +11,19 @@ import { type RawBuilder, sql } from 'kysely';
  * the row of a twin (a unique index). Were the others to take the file first, the two could wait for each other.
  */
 
-/** Takes bytes out of what is available, if they fit. Yields `user_id`, or no row when they do not. */
-export function reserve(userId: string, bytes: number): RawBuilder<unknown> {
+/**
+ * Takes bytes out of what is available, if they fit. Yields `user_id`, or no row when they do not.
+ *
+ * @param andOnlyIf a further condition, beginning with `and`
+ */
+export function reserve(
+  userId: string,
+  bytes: number,
+  andOnlyIf: RawBuilder<unknown> = sql``,
+): RawBuilder<unknown> {
   return sql`
     update storage_quotas set reserved_bytes = reserved_bytes + ${bytes}
-    where user_id = ${userId} and used_bytes + reserved_bytes + ${bytes} <= limit_bytes
+    where user_id = ${userId} and used_bytes + reserved_bytes + ${bytes} <= limit_bytes ${andOnlyIf}
     returning user_id`;
 }
 

@@ -24,13 +24,7 @@ export class QuotaService {
   ) {}
 
   async read(userId: string): Promise<StorageQuota> {
-    const row = (await this.find(userId)) ?? (await this.open(userId));
-    return new StorageQuota({
-      userId,
-      limitBytes: Number(row.limit_bytes),
-      usedBytes: Number(row.used_bytes),
-      reservedBytes: Number(row.reserved_bytes),
-    });
+    return quotaOf(userId, (await this.find(userId)) ?? (await this.open(this.database, userId)));
   }
 
   /**
@@ -49,11 +43,37 @@ export class QuotaService {
     if (retried !== null) {
       return retried;
     }
+    throw this.refuse(bytes, quota.availableBytes);
+  }
+
+  /**
+   * Says which of these sizes fit if they are asked for one after the other, and keeps the ledger locked until the end
+   * of the transaction, so that it stays true. A user's first upload finds no ledger; it is opened then.
+   *
+   * @returns the refusal of each size, or null where it fits
+   */
+  async fitting(
+    transaction: Database,
+    userId: string,
+    sizes: readonly number[],
+  ): Promise<(ProblemError | null)[]> {
+    let { availableBytes } = quotaOf(userId, await this.open(transaction, userId));
+    return sizes.map((bytes) => {
+      if (bytes > availableBytes) {
+        return this.refuse(bytes, availableBytes);
+      }
+      availableBytes -= bytes;
+      return null;
+    });
+  }
+
+  /** Counts and logs a refusal, and puts it into words. */
+  private refuse(bytes: number, availableBytes: number): ProblemError {
     this.metrics.quotaRefusals.inc();
-    this.logger.log(`Refused ${bytes} bytes: ${quota.availableBytes} are available`);
-    throw new ProblemError(
+    this.logger.log(`Refused ${bytes} bytes: ${availableBytes} are available`);
+    return new ProblemError(
       'quota_exceeded',
-      `${bytes} bytes do not fit: ${quota.availableBytes} bytes are available`,
+      `${bytes} bytes do not fit: ${availableBytes} bytes are available`,
     );
   }
 
@@ -62,9 +82,9 @@ export class QuotaService {
       select limit_bytes, used_bytes, reserved_bytes from storage_quotas where user_id = ${userId}`);
   }
 
-  private async open(userId: string): Promise<QuotaRow> {
-    // "do update" to itself, so that the row comes back also when another request has just opened it.
-    const row = await this.database.first(sql<QuotaRow>`
+  private async open(database: Database, userId: string): Promise<QuotaRow> {
+    // "do update" to itself, so that the row comes back, and is locked, also when it has been opened before.
+    const row = await database.first(sql<QuotaRow>`
       insert into storage_quotas as q (user_id, limit_bytes) values (${userId}, ${this.config.media.quotaBytes})
       on conflict (user_id) do update set limit_bytes = q.limit_bytes
       returning limit_bytes, used_bytes, reserved_bytes`);
@@ -73,4 +93,13 @@ export class QuotaService {
     }
     return row;
   }
+}
+
+function quotaOf(userId: string, row: QuotaRow): StorageQuota {
+  return new StorageQuota({
+    userId,
+    limitBytes: Number(row.limit_bytes),
+    usedBytes: Number(row.used_bytes),
+    reservedBytes: Number(row.reserved_bytes),
+  });
 }

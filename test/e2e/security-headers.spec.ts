@@ -58,18 +58,18 @@ describe('CORS', () => {
         '/v1/media/uploads',
         origin,
         'POST',
-        'authorization,content-type',
+        'authorization,content-type,idempotency-key',
       );
       expect(status).toBe(204);
       expect(headers.get('access-control-allow-origin')).toBe(origin);
       expect(headers.get('access-control-allow-methods')).toContain('POST');
-      expect(headers.get('access-control-allow-headers')).toBe('authorization,content-type');
+      expect(headers.get('access-control-allow-headers')).toBe('authorization,content-type,idempotency-key');
       expect(headers.get('vary')).toMatch(/\bOrigin\b/);
       for (const client of [open.as('alice'), open.anonymous()]) {
         const answer = await client.send('GET', '/v1/quota', { headers: { origin } });
         expect(answer.headers.get('access-control-allow-origin')).toBe(origin);
         expect(answer.headers.get('access-control-expose-headers')?.split(',')).toEqual(
-          expect.arrayContaining(['retry-after', 'x-request-id', 'etag']),
+          expect.arrayContaining(['retry-after', 'x-request-id', 'etag', 'idempotent-replayed']),
         );
       }
     },

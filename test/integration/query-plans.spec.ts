@@ -2,23 +2,16 @@ import { writeFile } from 'node:fs/promises';
 import { MikroORM } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Metrics } from '../../src/common/metrics.js';
-import { parseEnvironment } from '../../src/config/parse-environment.js';
 import { Database } from '../../src/database/database.js';
 import { migrate } from '../../src/database/migrate.js';
 import { ormOptions } from '../../src/database/orm-options.js';
 import { MediaFile } from '../../src/media/media-file.entity.js';
-import {
-  MediaFilesRepository,
-  type NewMediaFile,
-  type PageRequest,
-} from '../../src/media/media-files.repository.js';
-import { MediaLifecycleRepository } from '../../src/media/media-lifecycle.repository.js';
+import type { PageRequest } from '../../src/media/media-files.repository.js';
 import { QuotaReconciler } from '../../src/quota/quota-reconciler.js';
-import { QuotaService } from '../../src/quota/quota.service.js';
 import { StorageQuota } from '../../src/quota/storage-quota.entity.js';
 import { UserProfile } from '../../src/users/user-profile.entity.js';
 import { ExplainingDatabase, type QueryPlan } from '../support/explaining-database.js';
+import { insertManyIdempotencyKeys } from '../support/many-idempotency-keys.js';
 import {
   FILES,
   HEAVY_USER,
@@ -26,6 +19,15 @@ import {
   insertManyMediaFiles,
   LIGHT_USER,
 } from '../support/many-media-files.js';
+import {
+  batchesOn,
+  filesOn,
+  keysOn,
+  lifecycleOn,
+  newClaim,
+  newFile,
+  ROUTE,
+} from '../support/repositories-on.js';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
 
 const PAGE = 20;
@@ -46,6 +48,7 @@ describe(`the plans of the queries, at ${FILES} files of which one user has a fi
     });
     await migrate(orm, database.url);
     await insertManyMediaFiles(database);
+    await insertManyIdempotencyKeys(database);
     user = await idOfUser(database, HEAVY_USER);
   });
   afterAll(async () => {
@@ -168,6 +171,35 @@ describe(`the plans of the queries, at ${FILES} files of which one user has a fi
       expect(inShort(plan)).toEqual(reading(['storage_quotas_pkey'], 0));
     });
 
+    it('reserve, and insert a hundred rows, in one statement', async () => {
+      const hundred = Array.from({ length: 100 }, () => newFile(user));
+      const plan = await planOf('Batch of 100 upload requests', (on) =>
+        batchesOn(on).insertReserving(user, hundred, null),
+      );
+      expect(inShort(plan)).toEqual(reading(['storage_quotas_pkey'], 0));
+    });
+
+    it('find the duplicates of a batch by their hashes', async () => {
+      const rows = await database.query<{ hash: string }>(
+        `select content_hash as hash from media_files where user_id = '${user}' and ${READY} limit 100`,
+      );
+      const hashes = rows.map(({ hash }) => hash);
+      const plan = await planOf('Duplicates of a batch of 100', (on) =>
+        filesOn(on).findLiveByHashes(user, hashes),
+      );
+      expect(inShort(plan)).toEqual(reading(['media_hash_idx'], 100, plan.sorts));
+    });
+
+    it('find the files of a batch that was cut off', async () => {
+      const rows = await database.query<{ id: string }>(
+        `select id from media_files where user_id = '${user}' limit 100`,
+      );
+      const plan = await planOf('Files of a batch of 100', (on) =>
+        filesOn(on).findAll(rows.map(({ id }) => id)),
+      );
+      expect(inShort(plan)).toEqual(reading(['media_files_pkey'], 100));
+    });
+
     it('confirm, and settle the reservation, in one statement', async () => {
       const { id } = await rowWhere("status = 'pending' and upload_expires_at > now() + interval '1 min'");
       const plan = await planOf('Confirm', (on) => filesOn(on).confirm(id, null, 30));
@@ -183,6 +215,38 @@ describe(`the plans of the queries, at ${FILES} files of which one user has a fi
       expect(inShort(plan)).toEqual(
         reading(['media_files_pkey', 'storage_quotas_pkey', 'storage_quotas_pkey'], 1),
       );
+    });
+  });
+
+  describe('requests with an Idempotency-Key', () => {
+    it('take the key, insert a row with it, and keep the answer, each by primary keys alone', async () => {
+      const plans = await plansOf('Idempotency-Key: take, insert, answer', async (on) => {
+        const claim = await newClaim(on, user);
+        await filesOn(on).insertReserving(newFile(user), claim);
+        await keysOn(on).complete(claim, { status: 201, json: '{}' });
+      });
+      const keys = 'idempotency_keys_pkey';
+      expect(plans.map(({ indexes }) => indexes)).toEqual([
+        [keys],
+        [keys, keys, 'storage_quotas_pkey'],
+        [keys],
+      ]);
+      expect(plans.map((plan) => plan.fullScansOf('idempotency_keys'))).toEqual([0, 0, 0]);
+    });
+
+    it('replay an answer by its primary key', async () => {
+      const [known] = await database.query<{ user_id: string; key: string; fingerprint: Buffer }>(
+        "select * from idempotency_keys where created_at > now() - interval '1 hour' limit 1",
+      );
+      const plan = await planOf('Idempotency-Key: replay', (on) =>
+        keysOn(on).claim(
+          { userId: String(known?.user_id), route: ROUTE, key: String(known?.key) },
+          known?.fingerprint ?? Buffer.alloc(32),
+          uuidv7(),
+        ),
+      );
+      expect(plan.indexes).toEqual(['idempotency_keys_pkey']);
+      expect(plan.rowsReadOf('idempotency_keys')).toBe(1);
     });
   });
 
@@ -209,6 +273,13 @@ describe(`the plans of the queries, at ${FILES} files of which one user has a fi
       expect(plan.indexes).toEqual(['media_leftovers_idx']);
       const due = await countWhere('leftovers_due_at <= now()');
       expect(plan.rowsReadOf('media_files')).toBeLessThanOrEqual(due);
+    });
+
+    it('forget a batch of the oldest answers, and read no others', async () => {
+      const plan = await planOf('Sweep: answers older than a day', (on) => keysOn(on).removeOver(BATCH));
+      expect(plan.indexes).toEqual(['idempotency_keys_created_idx', 'idempotency_keys_pkey']);
+      // The due ones, and the same ones again, to delete them.
+      expect(plan.rowsReadOf('idempotency_keys')).toBe(2 * BATCH);
     });
 
     it('make what an earlier process left undone due, from the rows that say so', async () => {
@@ -249,30 +320,5 @@ function inShort(plan: QueryPlan) {
     rowsRead: plan.rowsReadOf('media_files'),
     fullScans: plan.fullScansOf('media_files') + plan.fullScansOf('storage_quotas'),
     sorts: plan.sorts,
-  };
-}
-
-function filesOn(database: Database): MediaFilesRepository {
-  const quota = new QuotaService(database, new Metrics(), parseEnvironment({}));
-  return new MediaFilesRepository(database, quota);
-}
-
-function lifecycleOn(database: Database): MediaLifecycleRepository {
-  return new MediaLifecycleRepository(database);
-}
-
-function newFile(userId: string): NewMediaFile {
-  const id = uuidv7();
-  return {
-    id,
-    userId,
-    originalFileName: 'photo.jpg',
-    mimeType: 'image/jpeg',
-    fileSize: 1_000,
-    mediaType: 'image',
-    storageKey: `users/${userId}/image/2026/11/${id}.jpg`,
-    storageBucket: 'media',
-    directHash: null,
-    ttlSeconds: 900,
   };
 }

@@ -5,15 +5,12 @@ import { type Answer, sha256 } from './api-client.js';
 import { gifImage, pngImage, photo, webpImage } from './images.js';
 import type { OperationRequest } from './openapi-contract.js';
 import { rawRequest } from './openapi-raw-request.js';
-import { multipart, type OpenApiStage, putRequest } from './openapi-stage.js';
-
-/** Brings the service to give one particular answer. */
-export type Provocation = (stage: OpenApiStage) => Promise<Answer<unknown>>;
+import { batchCases, JPEG, keyCases } from './openapi-upload-cases.js';
+import { multipart, type OpenApiStage, type Provocation, putRequest } from './openapi-stage.js';
 
 const UNKNOWN_ID = '01937d4e-0000-7000-8000-000000000000';
 const UNKNOWN_KEY = `users/${UNKNOWN_ID}/image/2026/11/${UNKNOWN_ID}.jpg`;
 const MEBIBYTE = 1024 * 1024;
-const JPEG = { fileName: 'a.jpg', mimeType: 'image/jpeg', fileSize: 1000 };
 
 const one = (mediaFileId: string): OperationRequest => ({ path: { mediaFileId } });
 const confirmOf = (mediaFileId: string): OperationRequest => ({ ...one(mediaFileId), json: {} });
@@ -21,6 +18,7 @@ const confirmOf = (mediaFileId: string): OperationRequest => ({ ...one(mediaFile
 /** For each operation that wants a token: a request that is all right, and the table that it needs. */
 const PROTECTED: Record<string, { request: () => Promise<OperationRequest>; table: string }> = {
   Uploads_request: { request: async () => ({ json: JPEG }), table: 'media_files' },
+  BatchUploads_request: { request: async () => ({ json: { items: [JPEG] } }), table: 'media_files' },
   Uploads_confirm: { request: async () => confirmOf(UNKNOWN_ID), table: 'media_files' },
   Uploads_upload: { request: async () => multipart(await photo(33, 44), 'image/jpeg'), table: 'media_files' },
   Media_list: { request: async () => ({}), table: 'media_files' },
@@ -284,9 +282,26 @@ export const CASES: readonly {
   readonly outcome: string;
   readonly provoke: Provocation;
 }[] = Object.entries({
-  Uploads_request: { ...commonCases('Uploads_request'), ...REQUEST },
+  Uploads_request: {
+    ...commonCases('Uploads_request'),
+    ...keyCases(
+      'Uploads_request',
+      async () => ({ json: JPEG }),
+      async () => ({ json: { ...JPEG, fileSize: 999 } }),
+    ),
+    ...REQUEST,
+  },
+  BatchUploads_request: { ...commonCases('BatchUploads_request'), ...batchCases() },
   Uploads_confirm: { ...commonCases('Uploads_confirm'), ...CONFIRM },
-  Uploads_upload: { ...commonCases('Uploads_upload'), ...UPLOAD },
+  Uploads_upload: {
+    ...commonCases('Uploads_upload'),
+    ...keyCases(
+      'Uploads_upload',
+      async () => multipart(await photo(33, 44), 'image/jpeg'),
+      async () => multipart(await photo(33, 45), 'image/jpeg'),
+    ),
+    ...UPLOAD,
+  },
   ...Object.fromEntries(
     Object.entries(MEDIA).map(([operation, cases]) => [operation, { ...commonCases(operation), ...cases }]),
   ),

@@ -139,9 +139,9 @@ export function outcomeOf(answer: Answer<unknown>): string {
 }
 
 function missingHeaders({ headers = {} }: DocumentedResponse, answer: Answer<unknown>): string[] {
-  return Object.keys(headers)
-    .filter((name) => !answer.headers.has(name))
-    .map((name) => `The documented header ${name} is missing`);
+  return Object.entries(headers)
+    .filter(([name, { required }]) => required !== false && !answer.headers.has(name))
+    .map(([name]) => `The documented header ${name} is missing`);
 }
 
 /**
@@ -165,6 +165,9 @@ function strict(schema: Schema): Record<string, unknown> {
   }
   if (rest.allOf !== undefined) {
     copy['allOf'] = rest.allOf.map(strict);
+  }
+  if (rest.oneOf !== undefined) {
+    copy['oneOf'] = rest.oneOf.map(strict);
   }
   return nullable === true ? { anyOf: [copy, { type: 'null' }] } : copy;
 }

@@ -29,7 +29,8 @@ export interface Parameter {
 export interface DocumentedResponse {
   readonly description: string;
   readonly content?: Content;
-  readonly headers?: Readonly<Record<string, unknown>>;
+  /** Those that are not always there say so: `required` is false. */
+  readonly headers?: Readonly<Record<string, { readonly required?: boolean }>>;
 }
 
 export type Content = Readonly<
@@ -53,6 +54,7 @@ export interface Schema {
   readonly additionalProperties?: boolean | Schema;
   readonly items?: Schema;
   readonly allOf?: readonly Schema[];
+  readonly oneOf?: readonly Schema[];
   readonly [keyword: string]: unknown;
 }
 
@@ -93,7 +95,7 @@ export function propertiesOf(document: OpenApiDocument): [path: string, property
 }
 
 function propertiesBelow(path: string, schema: Schema): [string, Schema][] {
-  const { properties = {}, additionalProperties, items, allOf = [] } = schema;
+  const { properties = {}, additionalProperties, items, allOf = [], oneOf = [] } = schema;
   const own = Object.entries(properties).map(([name, property]): [string, Schema] => [
     `${path}.${name}`,
     property,
@@ -102,7 +104,7 @@ function propertiesBelow(path: string, schema: Schema): [string, Schema][] {
     ...own,
     ...(typeof additionalProperties === 'object' ? [[`${path}.*`, additionalProperties] as const] : []),
     ...(items === undefined ? [] : [[`${path}[]`, items] as const]),
-    ...allOf.map((part) => [path, part] as const),
+    ...[...allOf, ...oneOf].map((part) => [path, part] as const),
   ].map(([name, part]) => [name, part]);
   return [...own, ...nested.flatMap(([name, part]) => propertiesBelow(name, part))];
 }

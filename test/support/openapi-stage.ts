@@ -10,6 +10,9 @@ import { photo } from './images.js';
 import { OpenApiContract, type OperationRequest } from './openapi-contract.js';
 import { startTestApp, type TestApp } from './test-app.js';
 
+/** Brings the service to give one particular answer. */
+export type Provocation = (stage: OpenApiStage) => Promise<Answer<unknown>>;
+
 /** Two applications, and the ways to bring them into every state that the document speaks of. Nothing is faked. */
 export class OpenApiStage {
   private seed = 0;
@@ -95,6 +98,16 @@ export class OpenApiStage {
     await this.open.database.query(
       `update media_files set upload_expires_at = now() - interval '1 second' where id = $1`,
       [mediaFileId],
+    );
+  }
+
+  /** Makes an answered request one that is still being carried out. */
+  async reopenKey(key: string): Promise<void> {
+    await this.open.database.query(
+      `update idempotency_keys set status_code = null, response = null, media_file_ids = null,
+         locked_until = now() + interval '1 minute'
+       where key = $1`,
+      [key],
     );
   }
 

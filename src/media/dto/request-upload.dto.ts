@@ -50,3 +50,8 @@ export class RequestUploadDto {
   @Matches(/^[0-9a-f]{64}$/, { message: 'contentHash must be a sha-256 in hex (64 characters)' })
   contentHash?: string;
 }
+
+/** What a request asks for, however it was written down: no hash is the same as a hash of null. */
+export function contentOf({ fileName, mimeType, fileSize, contentHash }: RequestUploadDto): object {
+  return { fileName, mimeType, fileSize, contentHash: contentHash ?? null };
+}
