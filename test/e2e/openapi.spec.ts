@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { PROBLEMS } from '../../src/common/problem.js';
-import { CASES } from '../support/openapi-cases.js';
+import { casesOn } from '../support/openapi-cases.js';
 import { outcomeOf } from '../support/openapi-contract.js';
 import {
   type LocatedOperation,
@@ -12,6 +12,7 @@ import {
 import { PROBLEM_JSON } from '../support/openapi-problem.js';
 import { OpenApiStage } from '../support/openapi-stage.js';
 
+const CASES = casesOn(inject('stack'));
 let stage: OpenApiStage;
 
 beforeAll(async () => {

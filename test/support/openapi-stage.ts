@@ -1,10 +1,8 @@
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { MediaFileDto } from '../../src/media/dto/media-file.dto.js';
 import type { UploadTicketDto } from '../../src/media/dto/upload-ticket.dto.js';
 import { JobQueue } from '../../src/queue/job-queue.js';
 import { LocalObjectStorage } from '../../src/storage/local/local-object-storage.js';
-import type { StorageArea } from '../../src/storage/object-storage.js';
+import { ObjectStorage } from '../../src/storage/object-storage.js';
 import { type Answer, type ApiClient, until } from './api-client.js';
 import { photo } from './images.js';
 import { OpenApiContract, type OperationRequest } from './openapi-contract.js';
@@ -119,6 +117,17 @@ export class OpenApiStage {
     return putRequest(signed.url, signed.headers, Buffer.alloc(contentLength));
   }
 
+  /** Puts so many bytes where others were declared, through a URL that the application would not have given. */
+  async putOtherLength({ storageKey }: UploadTicketDto, contentLength: number): Promise<void> {
+    const { url, headers } = await this.open.app.get(ObjectStorage, { strict: false }).signUpload({
+      key: storageKey,
+      contentType: 'image/jpeg',
+      contentLength,
+      expiresAt: new Date(Date.now() + 60_000),
+    });
+    await fetch(url, { method: 'PUT', headers: { ...headers }, body: new Uint8Array(contentLength) });
+  }
+
   /** Answers while a table is gone, as after a migration that went wrong. */
   async withoutTable<Result>(table: string, action: () => Promise<Result>): Promise<Result> {
     await this.idle();
@@ -130,18 +139,14 @@ export class OpenApiStage {
     }
   }
 
-  /** Answers while an area of the storage is no folder: what a disk that was not mounted looks like. */
-  async withoutArea<Result>(area: StorageArea, action: () => Promise<Result>): Promise<Result> {
+  /** Answers while the storage is away. */
+  async withoutStorage<Result>(action: () => Promise<Result>): Promise<Result> {
     await this.idle();
-    const folder = join(this.open.dataDir, 'objects', area);
-    await mkdir(folder, { recursive: true });
-    await rename(folder, `${folder}-away`);
-    await writeFile(folder, '');
+    await this.open.stack.storageDown();
     try {
       return await action();
     } finally {
-      await rm(folder);
-      await rename(`${folder}-away`, folder);
+      await this.open.stack.storageUp();
     }
   }
 

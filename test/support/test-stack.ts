@@ -1,4 +1,4 @@
-import { rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inject } from 'vitest';
 import type { RawEnvironment } from '../../src/config/parse-environment.js';
@@ -40,6 +40,7 @@ function embeddedStack(dataDir: string): TestStack {
       (await filesBelow(join(dataDir, 'objects'))).filter((path) => !path.endsWith('.json')),
     storageDown: async () => {
       for (const area of areas) {
+        await mkdir(area, { recursive: true });
         await rename(area, `${area}.away`);
         await writeFile(area, 'not a folder');
       }
