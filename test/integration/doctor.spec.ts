@@ -34,7 +34,9 @@ describe(examine.name, () => {
   }
 
   it('says that the migrations have not run, and finds nothing else in an installation that was never started', async () => {
-    expect(problems(await examined({}))).toEqual(['database: Migrations have not run: m0001-initial-schema']);
+    expect(problems(await examined({}))).toEqual([
+      'database: Migrations have not run: m0001-initial-schema, m0002-idempotency-keys',
+    ]);
   });
 
   it('finds all well once the schema is there, on the parts of production', async () => {

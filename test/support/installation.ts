@@ -10,6 +10,9 @@ import { ApiClient, until } from './api-client.js';
 const run = promisify(execFile);
 const ROOT = join(import.meta.dirname, '..', '..');
 
+/** On a machine that is busy with other tests. */
+const START_TIMEOUT_MS = 60_000;
+
 /** Compiles `dist` when it is out of date, as `npm start` does. */
 export async function build(): Promise<void> {
   await run(process.execPath, [join(ROOT, 'scripts', 'ensure-built.mjs')]);
@@ -43,14 +46,22 @@ export class Installation {
   /** Starts a server process and waits until it is ready. */
   async start(environment: Record<string, string> = {}): Promise<ServerProcess> {
     const server = this.launch(environment);
-    await until(async () => {
-      if (server.exited) {
-        throw new Error(`The server ended while it started:\n${server.output}`);
-      }
-      const response = await fetch(`${this.baseUrl}/health/ready`).catch(() => null);
-      return response?.ok === true ? true : null;
-    }, 'the server to be ready');
+    try {
+      await until(() => this.isReady(server), 'the server to be ready', START_TIMEOUT_MS);
+    } catch (error) {
+      // Were it left to run, it would stand in the way of the next one, and answer in its place.
+      await server.end('SIGKILL');
+      throw error;
+    }
     return server;
+  }
+
+  private async isReady(server: ServerProcess): Promise<true | null> {
+    if (server.exited) {
+      throw new Error(`The server ended while it started:\n${server.output}`);
+    }
+    const response = await fetch(`${this.baseUrl}/health/ready`).catch(() => null);
+    return response?.ok === true ? true : null;
   }
 
   /** Starts a server process, and leaves it to the caller what comes of it. */
