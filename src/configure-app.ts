@@ -1,4 +1,4 @@
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import { type INestApplication, RequestMethod } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { SwaggerModule } from '@nestjs/swagger';
@@ -12,17 +12,12 @@ import { requestMetrics } from './common/request-metrics.js';
 import { createValidationPipe } from './common/validation.js';
 import type { AppConfig } from './config/app-config.js';
 import { answerMalformedRequests } from './common/malformed-requests.js';
+import { limitConnections, oneRequestAtATime } from './connection-limits.js';
 import { buildOpenApi } from './openapi-document.js';
 import { JobQueue } from './queue/job-queue.js';
 
 /** The largest JSON body that any route has use for. */
 const JSON_BODY_LIMIT = '64kb';
-const MAX_HEADERS = 64;
-const HEADERS_TIMEOUT_MS = 20_000;
-/** A PUT of the largest file at 300 Kbit/s; `LEFTOVERS_GRACE_SECONDS` is longer on purpose. */
-const REQUEST_TIMEOUT_MS = 300_000;
-/** Longer than load balancers keep an idle connection (Google's: 600 s): they, not we, decide when one is over. */
-const KEEP_ALIVE_TIMEOUT_MS = 620_000;
 const CORS_MAX_AGE_SECONDS = 3600;
 
 /** What every request goes through before it reaches a controller; the same in production and in tests. */
@@ -31,6 +26,7 @@ export async function configureApp(app: NestExpressApplication, config: AppConfi
   app.set('query parser', 'simple');
   // No validators on JSON. `false` would switch those of downloaded files off as well (`sendFile` asks the setting).
   app.set('etag', () => undefined);
+  app.use(oneRequestAtATime());
   app.use(identifyRequest);
   app.use(requestMetrics(app.get(Metrics)));
   app.use(helmet(SECURITY_HEADERS));
@@ -47,7 +43,7 @@ export async function configureApp(app: NestExpressApplication, config: AppConfi
   if (config.role === 'worker') {
     app.use(['/v1', '/docs', '/docs-json'], answerNotServedHere);
   }
-  app.useBodyParser('json', { limit: JSON_BODY_LIMIT, strict: true });
+  app.useBodyParser('json', { limit: JSON_BODY_LIMIT, strict: true, type: isJsonToRead });
   setRoutes(app);
   app.useGlobalPipes(createValidationPipe());
   app.useGlobalFilters(new ProblemFilter());
@@ -57,7 +53,8 @@ export async function configureApp(app: NestExpressApplication, config: AppConfi
     customSiteTitle: 'Mediadock API',
     swaggerOptions: { persistAuthorization: true, tryItOutEnabled: true },
   });
-  boundConnections(app.getHttpServer());
+  limitConnections(app.getHttpServer());
+  answerWhatIsNoRequest(app.getHttpServer());
   if (config.queueDashboard !== null && config.role !== 'worker') {
     // Loaded only where it is used: it comes with a user interface of its own.
     const { mountQueueDashboard } = await import('./queue/bull/queue-dashboard.js');
@@ -110,12 +107,15 @@ const DOCS_CSP = {
   frameAncestors: ["'none'"],
 };
 
-/** Slow and greedy clients end at these limits (security checklist, line 26). */
-function boundConnections(server: Server): void {
-  server.headersTimeout = HEADERS_TIMEOUT_MS;
-  server.requestTimeout = REQUEST_TIMEOUT_MS;
-  server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS;
-  server.maxHeadersCount = MAX_HEADERS;
+/** Only where a route takes a body: one that comes with a GET means nothing (RFC 9110, section 9.3.1), so it cannot be wrong. */
+function isJsonToRead(request: IncomingMessage): boolean {
+  return (
+    request.method === 'POST' &&
+    /^application\/json[ \t]*(?:;|$)/i.test(request.headers['content-type'] ?? '')
+  );
+}
+
+function answerWhatIsNoRequest(server: Server): void {
   // Node's own answers to these two have no body; `requireHost` and the routes answer instead.
   Object.assign(server, { requireHostHeader: false });
   server.on('checkExpectation', (request, response) => server.emit('request', request, response));

@@ -23,6 +23,11 @@ export class ProblemFilter implements ExceptionFilter {
     const http = host.switchToHttp();
     const request = http.getRequest<Request>();
     const response = http.getResponse<Response>();
+    if (request.destroyed && !request.complete && !(error instanceof ProblemError)) {
+      // The client went away in the middle of its request: nobody failed, and nobody reads an answer.
+      response.destroy();
+      return;
+    }
     const problem = toProblem(error);
     if (problem.status >= 500) {
       this.logger.error({ err: problem.cause ?? error, code: problem.code }, problem.message);

@@ -13,6 +13,8 @@ export interface CursorPosition {
 const VERSION = 1;
 const PAYLOAD_BYTES = 25;
 const CHECKSUM_BYTES = 5;
+/** The year 2255, and as far back: what a Date and a timestamp of the database can both say to the microsecond. */
+const MAX_MICROS = BigInt(Number.MAX_SAFE_INTEGER);
 const SHAPE = /^[\w-]{40}$/;
 
 export function encodeCursor(position: CursorPosition): string {
@@ -38,10 +40,11 @@ export function decodeCursor(cursor: string): CursorPosition {
     throw invalidField('cursor', 'is not one that this list has given out');
   }
   const id = stringify(payload.subarray(9));
-  if (!validate(id)) {
+  const createdAtMicros = payload.readBigInt64BE(1);
+  if (!validate(id) || createdAtMicros > MAX_MICROS || createdAtMicros < -MAX_MICROS) {
     throw invalidField('cursor', 'is not one that this list has given out');
   }
-  return { createdAtMicros: payload.readBigInt64BE(1), id };
+  return { createdAtMicros, id };
 }
 
 /** Guards against accidents, not against forgery: a list only ever shows the user's own files. */

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ApiClient } from '../support/api-client.js';
 import { photo, pngImage } from '../support/images.js';
+import { LogBook } from '../support/log-book.js';
 import { problemOf, refusalOf } from '../support/openapi-problem.js';
 import { rawRequest } from '../support/openapi-raw-request.js';
 import { startTestApp, type TestApp } from '../support/test-app.js';
@@ -17,10 +18,12 @@ const JSON_TYPE = 'application/json';
 let mediadock: TestApp;
 /** Sends nothing but bad input, so nothing may be left of it. */
 let mallory: ApiClient;
+const log = new LogBook();
 
 beforeAll(async () => {
   mediadock = await startTestApp();
   mallory = mediadock.as('mallory');
+  mediadock.app.useLogger(log);
 });
 afterAll(async () => mediadock.close());
 
@@ -323,5 +326,6 @@ describe('after all that', () => {
         .filter((line) => /^mediadock_http_request_duration_seconds_count.*status="5/.test(line)),
     ).toEqual([]);
     expect((await mallory.send('GET', '/health/ready')).status).toBe(200);
+    expect(log.lines('', 'error')).toEqual([]);
   });
 });

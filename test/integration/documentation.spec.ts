@@ -11,6 +11,7 @@ const PAGES = [
   'docs/architecture.md',
   'docs/operations.md',
   'docs/deployment.md',
+  'docs/security.md',
   'docs/dependencies.md',
 ];
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -66,6 +67,22 @@ describe('the documentation', () => {
       }
     }
     expect(gone).toEqual([]);
+  });
+
+  it('names a test for each of the 26 lines of the security checklist, and each of them is there', async () => {
+    const rows = [
+      ...(await read('docs/security.md')).matchAll(/^\| (\d+): (.+?) *\|.*\| `([^`]+)`[^|]*\|$/gm),
+    ];
+    expect(rows.map(([, line]) => Number(line))).toEqual(Array.from({ length: 26 }, (_, index) => index + 1));
+    const missing: string[] = [];
+    for (const [, line, words, file = ''] of rows) {
+      const title = `${line}: ${words}`;
+      const source = await read(file);
+      if (!file.startsWith('test/security/') || !/describe\(['"]$/.test(source.split(title, 1)[0] ?? '')) {
+        missing.push(`${file}: ${title}`);
+      }
+    }
+    expect(missing).toEqual([]);
   });
 
   it.each(PAGES)('has no link in %s that leads nowhere', async (file) => {

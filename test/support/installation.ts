@@ -135,6 +135,13 @@ export class ServerProcess {
     });
   }
 
+  get pid(): number {
+    if (this.child.pid === undefined) {
+      throw new Error('The process could not be started');
+    }
+    return this.child.pid;
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.child.kill(signal);
   }

@@ -1,4 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
+import type { Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { NestFactory } from '@nestjs/core';
@@ -26,8 +27,19 @@ export interface TestApp {
   as(subject: string): ApiClient;
   /** A client without a token. */
   anonymous(): ApiClient;
+  /**
+   * Ends it as a signal would, and starts another one on the same port, database and data folder, with the same
+   * settings. Requests under way are finished, their jobs are not. Whoever calls this goes on with the new one, and
+   * closes only that.
+   */
+  restart(): Promise<TestApp>;
   close(): Promise<void>;
 }
+
+const CLOSE_IDLE_EVERY_MS = 5;
+
+/** What stays when a process ends. */
+type Ground = Pick<TestApp, 'config' | 'database' | 'dataDir' | 'stack'>;
 
 /** The whole application on a free port, with a database and a data folder of its own. All of it real. */
 export async function startTestApp(environment: RawEnvironment = {}): Promise<TestApp> {
@@ -45,6 +57,11 @@ export async function startTestApp(environment: RawEnvironment = {}): Promise<Te
     ...stack.environment,
     ...environment,
   });
+  return startOn({ config, database, dataDir, stack });
+}
+
+async function startOn(ground: Ground): Promise<TestApp> {
+  const { config, database, dataDir, stack } = ground;
   const app = await NestFactory.create<NestExpressApplication>(
     AppModule.forRoot(config, await loadSecrets(config)),
     {
@@ -57,14 +74,15 @@ export async function startTestApp(environment: RawEnvironment = {}): Promise<Te
   await app.listen(config.http.port, config.http.host);
   const baseUrl = config.http.publicBaseUrl;
   return {
+    ...ground,
     app,
-    config,
-    database,
-    dataDir,
-    stack,
     baseUrl,
     as: (subject) => new ApiClient(baseUrl, tokenFor(subject)),
     anonymous: () => new ApiClient(baseUrl, null),
+    restart: async () => {
+      await endGently(app);
+      return startOn(ground);
+    },
     close: async () => {
       app.getHttpServer().closeAllConnections();
       await app.close();
@@ -73,4 +91,15 @@ export async function startTestApp(environment: RawEnvironment = {}): Promise<Te
       await rm(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** Clients hold connections that they do not use: these do not keep it, while a request under way does. */
+async function endGently(app: NestExpressApplication): Promise<void> {
+  const server: Server = app.getHttpServer();
+  const timer = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
+  try {
+    await app.close();
+  } finally {
+    clearInterval(timer);
+  }
 }

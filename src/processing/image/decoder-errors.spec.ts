@@ -8,6 +8,7 @@ describe(faultOfInput.name, () => {
     ['VipsJpeg: premature end of JPEG image', 'truncated'],
     ['Input buffer has corrupt header: gifload_buffer: Unexpected end of GIF source data', 'truncated'],
     ['vipspng: libpng read error', 'unreadable'],
+    ['gifload: bad image dimensions\ngifload_buffer: Out of memory', 'unreadable'],
     ['Unknown error', 'unreadable'],
   ])('takes "%s" for the fault %s of the file', (message, code) => {
     const cause = new Error(message);

@@ -4,6 +4,8 @@ const TIMEOUT = /\btimeout: \d+% complete/;
 /** The machine's trouble, whatever file happened to be there: the job must be tried again. */
 const MACHINE =
   /out of memory|cannot allocate|unable to allocate|insufficient memory|ENOMEM|EMFILE|EAGAIN|unable to create thread/i;
+/** The GIF loader says "out of memory" also of a frame that lies further out than any canvas can reach. */
+const NOT_THE_MACHINE = /bad image dimensions/;
 const TOO_MANY_PIXELS = /exceeds pixel limit/;
 const CUT_OFF = /premature end|unexpected end|not enough data/i;
 
@@ -19,7 +21,7 @@ export function faultOfInput(error: unknown): unknown {
   if (TIMEOUT.test(error.message)) {
     return new ProcessingTimeout('Decoding took too long', { cause: error });
   }
-  if (MACHINE.test(error.message)) {
+  if (MACHINE.test(error.message) && !NOT_THE_MACHINE.test(error.message)) {
     return error;
   }
   if (TOO_MANY_PIXELS.test(error.message)) {
@@ -39,7 +41,7 @@ export function faultOfOutput(error: unknown): unknown {
 }
 
 /** A mistake in the code comes as a subclass (`TypeError`), trouble of the system with a `code`. */
-function isReportedByVips(error: unknown): error is Error {
+export function isReportedByVips(error: unknown): error is Error {
   return error instanceof Error && error.name === 'Error' && !('code' in error);
 }
 

@@ -2,6 +2,7 @@ import { rgbaToThumbHash } from 'thumbhash';
 import type { Sharp } from 'sharp';
 import type { Deadline } from './deadline.js';
 import { faultOfInput, faultOfOutput, isHarmlessWarning } from './decoder-errors.js';
+import { decoderTurns } from './decoder-turns.js';
 import type { RenderPlan, Size } from './image-geometry.js';
 import type { ImageHeader } from './image-header.js';
 import { sharp, untrustedInput, type Strictness } from './sharp-hardening.js';
@@ -37,9 +38,9 @@ export async function renderDerivatives(
   const image = await decode(bytes, header, plan.intermediate, maxPixels, deadline);
   try {
     const [thumbnail, medium, thumbHash] = await Promise.all([
-      encode(image, plan.thumbnail, 'cover', deadline),
-      encode(image, plan.medium, 'fill', deadline),
-      hash(image, deadline),
+      decoderTurns.run(() => encode(image, plan.thumbnail, 'cover', deadline)),
+      decoderTurns.run(() => encode(image, plan.medium, 'fill', deadline)),
+      decoderTurns.run(() => hash(image, deadline)),
     ]);
     return { thumbnail, medium, thumbHash };
   } catch (error) {
@@ -55,11 +56,13 @@ async function decode(
   deadline: Deadline,
 ): Promise<RawImage> {
   const attempt = (strictness: Strictness): Promise<RawImage> =>
-    decodeStrictly(
-      sharp(bytes, { ...untrustedInput(maxPixels, strictness), autoOrient: true }),
-      header,
-      size,
-      deadline,
+    decoderTurns.run(() =>
+      decodeStrictly(
+        sharp(bytes, { ...untrustedInput(maxPixels, strictness), autoOrient: true }),
+        header,
+        size,
+        deadline,
+      ),
     );
   try {
     return await attempt('warning').catch((error: unknown) => {

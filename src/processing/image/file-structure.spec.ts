@@ -1,3 +1,4 @@
+import type { WebpOptions } from 'sharp';
 import { describe, expect, it } from 'vitest';
 import {
   gifAnimation,
@@ -5,6 +6,8 @@ import {
   gifImage,
   gifWithFrames,
   photo,
+  photoPixels,
+  pngBomb,
   pngImage,
   progressiveJpeg,
   seededRandom,
@@ -16,6 +19,7 @@ import {
 } from '../../../test/support/images.js';
 import { inspectStructure } from './file-structure.js';
 import type { ImageFormat } from './image-format.js';
+import { sharp } from './sharp-hardening.js';
 
 const samples: readonly (readonly [name: string, format: ImageFormat, make: () => Promise<Buffer>])[] = [
   ['a baseline JPEG', 'jpeg', () => photo(64, 48)],
@@ -26,6 +30,13 @@ const samples: readonly (readonly [name: string, format: ImageFormat, make: () =
   ['a WebP', 'webp', () => webpImage(64, 48)],
   ['an animated WebP', 'webp', () => webpAnimation(3)],
 ];
+
+/** How much of such a WebP counts as lossless. */
+async function losslessShare(options: WebpOptions, channels: 3 | 4 = 3): Promise<number> {
+  const image = sharp(photoPixels(64, 48, 1, channels), { raw: { width: 64, height: 48, channels } });
+  const bytes = await image.webp(options).toBuffer();
+  return inspectStructure(bytes, 'webp').losslessBytes / bytes.length;
+}
 
 describe(inspectStructure.name, () => {
   it.each(samples)('finds the end of %s, with or without bytes behind it', async (_, format, make) => {
@@ -55,7 +66,11 @@ describe(inspectStructure.name, () => {
     expect(inspectStructure(await progressiveJpeg(64, 48), 'jpeg').scans).toBeGreaterThan(5);
   });
 
-  it('reads the canvas that GIF and WebP declare', () => {
+  it('reads the size that PNG, GIF and WebP declare', () => {
+    expect(inspectStructure(pngBomb(4_294_967_295, 1), 'png').canvas).toEqual({
+      width: 4_294_967_295,
+      height: 1,
+    });
     expect(inspectStructure(gifBomb(60_000, 50_000), 'gif').canvas).toEqual({
       width: 60_000,
       height: 50_000,
@@ -64,6 +79,19 @@ describe(inspectStructure.name, () => {
       width: 60_000,
       height: 50_000,
     });
+  });
+
+  it('knows which part of a WebP is lossless, and how much that is', async () => {
+    expect(await losslessShare({})).toBe(0);
+    expect(await losslessShare({ lossless: true })).toBeGreaterThan(0.9);
+    const alphaOnly = await losslessShare({}, 4);
+    expect(alphaOnly).toBeGreaterThan(0);
+    expect(alphaOnly).toBeLessThan(0.5);
+    // Each frame of this maker is a lossless one.
+    const frames = inspectStructure(webpWithFrames(37), 'webp');
+    expect(frames).toMatchObject({ composed: true, losslessBytes: 16 + 8 + 18 });
+    const lossy = await webpAnimation(3);
+    expect(inspectStructure(lossy, 'webp')).toMatchObject({ composed: true, losslessBytes: 0 });
   });
 
   it('does not take the end of an embedded preview for the end of a JPEG', async () => {

@@ -6,11 +6,25 @@ export interface FileStructure {
   readonly complete: boolean;
   /** Pictures in the file; at least 1. */
   readonly frames: number;
-  /** The canvas a GIF or an extended WebP declares, in pixels: its frames may be smaller. */
+  /** The size a PNG declares, in pixels, or the canvas of a GIF or an extended WebP: its frames may be smaller. */
   readonly canvas: { readonly width: number; readonly height: number } | null;
   /** Passes over the whole picture that a JPEG decoder must make; 1 for the other formats. */
   readonly scans: number;
+  /** Frames of a WebP are pieces that its decoder puts together on a canvas; always false for the other formats. */
+  readonly composed: boolean;
+  /** The largest piece of a WebP with lossless data, be it colours or only alpha: its code tables may be huge. */
+  readonly losslessBytes: number;
 }
+
+/** What is true of a file until its blocks say otherwise. */
+const PLAIN: FileStructure = {
+  complete: false,
+  frames: 1,
+  canvas: null,
+  scans: 1,
+  composed: false,
+  losslessBytes: 0,
+};
 
 /**
  * Walks the blocks of a file without decoding any: linear in its length, never out of bounds, no allocations.
@@ -51,7 +65,7 @@ function inspectJpeg(bytes: Buffer): FileStructure {
     scans += marker === JPEG_START_OF_SCAN ? 1 : 0;
     offset = bytes.indexOf(0xff, offset + 2 + jpegSegmentBytes(bytes, marker, offset + 2));
   }
-  return { complete, frames: 1, canvas: null, scans };
+  return { ...PLAIN, complete, scans };
 }
 
 /** A stuffed zero, the restart markers and the start and end of an image stand alone. ITU-T T.81, B.1.1.3. */
@@ -73,7 +87,14 @@ function inspectPng(bytes: Buffer): FileStructure {
     complete = bytes.readUInt32BE(offset + 4) === PNG_END && end <= bytes.length;
     offset = end;
   }
-  return { complete, frames: 1, canvas: null, scans: 1 };
+  return { ...PLAIN, complete, canvas: pngSize(bytes) };
+}
+
+/** Its place is fixed: the header is the first chunk. */
+function pngSize(bytes: Buffer): FileStructure['canvas'] {
+  return bytes.length < PNG_SIGNATURE_BYTES + 16
+    ? null
+    : { width: bytes.readUInt32BE(16), height: bytes.readUInt32BE(20) };
 }
 
 const GIF_HEADER_BYTES = 13;
@@ -86,7 +107,7 @@ const GIF_EXTENSION = 0x21;
  */
 function inspectGif(bytes: Buffer): FileStructure {
   if (bytes.length < GIF_HEADER_BYTES) {
-    return { complete: false, frames: 1, canvas: null, scans: 1 };
+    return PLAIN;
   }
   const canvas = { width: bytes.readUInt16LE(6), height: bytes.readUInt16LE(8) };
   let frames = 0;
@@ -101,10 +122,10 @@ function inspectGif(bytes: Buffer): FileStructure {
     } else if (introducer === 0) {
       offset += 1;
     } else {
-      return { complete: true, frames: Math.max(1, frames), canvas, scans: 1 };
+      return { ...PLAIN, complete: true, frames: Math.max(1, frames), canvas };
     }
   }
-  return { complete: false, frames: Math.max(1, frames), canvas, scans: 1 };
+  return { ...PLAIN, frames: Math.max(1, frames), canvas };
 }
 
 function gifColourTableBytes(flags = 0): number {
@@ -129,12 +150,17 @@ const RIFF_CHUNK_HEADER_BYTES = 8;
 const WEBP_EXTENDED = 0x56503858;
 const WEBP_EXTENDED_BYTES = 10;
 const WEBP_FRAME = 0x414e4d46;
+const WEBP_FRAME_HEADER_BYTES = 16;
+const WEBP_LOSSY = 0x56503820;
+const WEBP_LOSSLESS = 0x5650384c;
+const WEBP_ALPHA = 0x414c5048;
 
 function inspectWebp(bytes: Buffer): FileStructure {
   const declaredEnd = 8 + bytes.readUInt32LE(4);
   const end = Math.min(declaredEnd, bytes.length);
   let frames = 0;
   let canvas: FileStructure['canvas'] = null;
+  let losslessBytes = 0;
   let offset = RIFF_HEADER_BYTES;
   while (offset + RIFF_CHUNK_HEADER_BYTES <= end) {
     const type = bytes.readUInt32BE(offset);
@@ -144,7 +170,19 @@ function inspectWebp(bytes: Buffer): FileStructure {
       canvas = { width: bytes.readUIntLE(data + 4, 3) + 1, height: bytes.readUIntLE(data + 7, 3) + 1 };
     }
     frames += type === WEBP_FRAME ? 1 : 0;
+    if (mayBeLossless(bytes, type, data)) {
+      losslessBytes = Math.max(losslessBytes, Math.min(size, bytes.length));
+    }
     offset = data + size + (size % 2);
   }
-  return { complete: declaredEnd <= bytes.length, frames: Math.max(1, frames), canvas, scans: 1 };
+  const complete = declaredEnd <= bytes.length;
+  return { ...PLAIN, complete, frames: Math.max(1, frames), canvas, composed: frames > 0, losslessBytes };
+}
+
+/** A frame that begins with lossy data has no alpha, which would have to come before; any other may be lossless. */
+function mayBeLossless(bytes: Buffer, type: number, data: number): boolean {
+  const picture = data + WEBP_FRAME_HEADER_BYTES;
+  return type === WEBP_FRAME
+    ? picture + 4 > bytes.length || bytes.readUInt32BE(picture) !== WEBP_LOSSY
+    : type === WEBP_LOSSLESS || type === WEBP_ALPHA;
 }

@@ -46,15 +46,25 @@ describe(planDerivatives.name, () => {
 });
 
 describe(decodeCost.name, () => {
-  const shape = { width: 4000, height: 3000, whole: false, deep: false };
+  const shape = { width: 4000, height: 3000, whole: false, bytesPerPixel: 4, tableBytes: 0 };
   const small = size(10, 10);
 
   it('counts a streaming decode as the rows it holds, and any other as the whole image', () => {
-    expect(decodeCost(shape, small)).toBe(4_000_100);
-    expect(decodeCost({ ...shape, whole: true }, small)).toBe(12_000_100);
+    expect(decodeCost(shape, small)).toBe(4_000_250);
+    expect(decodeCost({ ...shape, whole: true }, small)).toBe(12_000_250);
   });
 
-  it('counts 16-bit pixels double, and the intermediate on top', () => {
-    expect(decodeCost({ ...shape, whole: true, deep: true }, size(800, 600))).toBe(24_480_000);
+  it('counts larger pixels as so many more', () => {
+    expect(decodeCost({ ...shape, whole: true, bytesPerPixel: 8 }, small)).toBe(24_000_250);
+    expect(decodeCost({ ...shape, whole: true, bytesPerPixel: 2 }, small)).toBe(6_000_250);
+  });
+
+  it('counts the intermediate with what its encoders need: of a tall image more than of its decode', () => {
+    const tall = { ...shape, width: 800, height: 16_383 };
+    expect(decodeCost(tall, size(800, 16_383))).toBe(800_000 + 32_766_000);
+  });
+
+  it('counts what a decoder needs beside its pixels', () => {
+    expect(decodeCost({ ...shape, tableBytes: 8_000_001 }, small)).toBe(6_000_251);
   });
 });

@@ -44,6 +44,10 @@ function scaled(image: Size, scale: number): Size {
 /** Rows that a decoder which works through an image from top to bottom may hold at once; measured, generous. */
 const STREAMED_ROWS = 1_000;
 
+const BYTES_PER_PIXEL = 4;
+/** The intermediate itself, and what the encoder of `medium`, which is as large, makes of it; measured. */
+const ENCODED_BYTES_PER_PIXEL = 10;
+
 /** What decides how much of an image its decoder must hold at once. */
 export interface DecodeShape {
   /** As stored, before EXIF orientation. */
@@ -51,12 +55,19 @@ export interface DecodeShape {
   readonly height: number;
   /** Interlaced and progressive files, GIF and WebP are decoded as a whole; others row by row. */
   readonly whole: boolean;
-  /** 16 bits per channel. */
-  readonly deep: boolean;
+  /** What the decoder holds for each pixel that it holds at all. */
+  readonly bytesPerPixel: number;
+  /** What it holds however small the image is. */
+  readonly tableBytes: number;
 }
 
-/** What a decode and its intermediate hold in memory, in 8-bit pixels: the unit of a `PixelBudget`. */
+/** What a decode holds at once for its pixels. */
+export function decodedBytes({ width, height, whole, bytesPerPixel }: DecodeShape): number {
+  return width * (whole ? height : Math.min(height, STREAMED_ROWS)) * bytesPerPixel;
+}
+
+/** What an image holds in memory from its decode to its derivatives, in pixels of four bytes: the unit of a `PixelBudget`. */
 export function decodeCost(shape: DecodeShape, intermediate: Size): number {
-  const rows = shape.whole ? shape.height : Math.min(shape.height, STREAMED_ROWS);
-  return shape.width * rows * (shape.deep ? 2 : 1) + intermediate.width * intermediate.height;
+  const encoders = intermediate.width * intermediate.height * ENCODED_BYTES_PER_PIXEL;
+  return Math.ceil((decodedBytes(shape) + shape.tableBytes + encoders) / BYTES_PER_PIXEL);
 }

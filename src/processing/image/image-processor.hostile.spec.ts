@@ -1,4 +1,6 @@
+import { deflateSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { pngChunk } from '../../../test/fuzz/image-blocks.js';
 import {
   gifAnimation,
   gifBomb,
@@ -46,6 +48,20 @@ async function outcomeOf(bytes: Buffer, mimeType: string, processor = sut): Prom
   } catch (error) {
     return error instanceof PermanentFault ? error.code : `unexpected: ${String(error)}`;
   }
+}
+
+function inks(width: number, progressive: boolean): Promise<Buffer> {
+  return sharp({ create: { width, height: 200, channels: 3, background: 'teal' } })
+    .toColourspace('cmyk')
+    .jpeg({ progressive })
+    .toBuffer();
+}
+
+function deepPng(width: number, progressive: boolean): Promise<Buffer> {
+  return sharp({ create: { width, height: 200, channels: 4, background: 'teal' } })
+    .toColourspace('rgb16')
+    .png({ progressive })
+    .toBuffer();
 }
 
 describe(`${ImageProcessor.name}, given hostile or broken files`, () => {
@@ -200,6 +216,65 @@ describe(`${ImageProcessor.name}, given hostile or broken files`, () => {
       outcomes[name] = await outcomeOf(Buffer.from(bytes), 'image/jpeg');
     }
     expect(outcomes).toEqual(Object.fromEntries(Object.keys(odd).map((name) => [name, 'image'])));
+  });
+
+  it('knows a harmless oddity by what the decoder says, whatever other files make it say meanwhile', async () => {
+    const jpeg = await photo(640, 480);
+    const scan = jpeg.indexOf(Buffer.from([0xff, 0xda]));
+    const spectralStart = scan + 5 + 2 * (jpeg[scan + 4] ?? 0);
+    const odd = Buffer.from(jpeg.with(spectralStart, 0).with(spectralStart + 1, 0));
+    const cut = Buffer.concat([truncated(await photo(64, 48), 0.5), jpeg.subarray(-2)]);
+    const damaged = Buffer.from(await pngImage(60, 40)).fill(0, 60, 70);
+    const lanes = {
+      image: [odd, 'image/jpeg', 60],
+      truncated: [cut, 'image/jpeg', 200],
+      unreadable: [damaged, 'image/png', 200],
+    } as const;
+    const outcomes = await Promise.all(
+      Object.entries(lanes).map(async ([expected, [bytes, mimeType, times]]) => {
+        const found = new Set<string>();
+        for (let round = 0; round < times; round += 1) {
+          found.add(await outcomeOf(bytes, mimeType));
+        }
+        return { expected, found: [...found] };
+      }),
+    );
+    expect(outcomes).toEqual(Object.keys(lanes).map((expected) => ({ expected, found: [expected] })));
+  });
+
+  it('blames a GIF whose frame lies further out than a canvas can reach, and not the memory', async () => {
+    const gif = Buffer.from(await gifImage(64, 48));
+    const frame = gif.indexOf(Buffer.from([0x2c, 0, 0, 0, 0, 64, 0, 48, 0]));
+    gif.writeUInt16LE(0xffff, frame + 1);
+    expect(await outcomeOf(gif, 'image/gif')).toBe('unreadable');
+  });
+
+  it('never unpacks the texts in a PNG: a megabyte of them would take three gigabytes', async () => {
+    const png = await pngImage(40, 30);
+    const packed = deflateSync(Buffer.alloc(7_900_000, 'x'), { level: 9 });
+    const texts = Array.from({ length: 150 }, (_, index) =>
+      pngChunk('zTXt', Buffer.concat([Buffer.from(`Comment ${index}\0\0`, 'latin1'), packed])),
+    );
+    const bytes = Buffer.concat([png.subarray(0, 33), ...texts, png.subarray(33)]);
+    const before = process.resourceUsage().maxRSS;
+    await expect(sut.process(bytes, 'image/png')).resolves.toMatchObject({ width: 40, height: 30 });
+    expect(process.resourceUsage().maxRSS - before).toBeLessThan(300 * 1024);
+  });
+
+  it('refuses an image of which a decoder would hold more than six bytes for each pixel allowed', async () => {
+    const strict = new ImageProcessor({ maxPixels: 200 * 200, timeoutSeconds: 60 });
+    for (const [make, mimeType] of [
+      [inks, 'image/jpeg'],
+      [deepPng, 'image/png'],
+    ] as const) {
+      expect(await outcomeOf(await make(200, true), mimeType, strict)).toBe('too_many_pixels');
+      expect(await outcomeOf(await make(150, true), mimeType, strict)).toBe('image');
+      expect(await outcomeOf(await make(200, false), mimeType, strict)).toBe('image');
+    }
+    expect(await outcomeOf(await progressiveJpeg(200, 200), 'image/jpeg', strict)).toBe('image');
+    expect(await outcomeOf(await webpAnimation(2, 200, 200), 'image/webp', strict)).toBe('too_many_pixels');
+    expect(await outcomeOf(await webpAnimation(2, 150, 200), 'image/webp', strict)).toBe('image');
+    expect(await outcomeOf(await gifAnimation(2, 200, 200), 'image/gif', strict)).toBe('image');
   });
 
   it('reads EXIF that is made to exhaust a reader in no time', async () => {

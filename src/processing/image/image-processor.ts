@@ -2,9 +2,10 @@ import { renderDerivatives } from './derivatives.js';
 import { Deadline } from './deadline.js';
 import { inspectStructure, type FileStructure } from './file-structure.js';
 import { mimeTypeOf, sniffFormat, type ImageFormat } from './image-format.js';
-import { decodeCost, planDerivatives, type Size } from './image-geometry.js';
+import { decodeCost, decodedBytes, planDerivatives, type Size } from './image-geometry.js';
 import { readHeader, type ImageHeader } from './image-header.js';
 import { PixelBudget } from './pixel-budget.js';
+import { withoutTexts } from './png-texts.js';
 import { PermanentFault } from './processing-fault.js';
 import { takenAtFrom } from './taken-at.js';
 
@@ -42,6 +43,12 @@ export interface ProcessedImage {
 const DEFAULT_MAX_FRAMES = 1_000;
 /** All frames of an animation together may have this many times the pixels that one may have. */
 const ANIMATION_PIXELS_FACTOR = 10;
+/**
+ * A decoder may hold this for each pixel that is allowed: enough for all but 16-bit interlaced PNGs, progressive JPEGs
+ * of printing inks and animated WebPs, which are allowed three quarters of the pixels. More would break the promise of
+ * what a process needs.
+ */
+const MAX_BYTES_PER_PIXEL = 6;
 /** Memory of a streaming decode grows with the width. Of the four formats only PNG could exceed 65,535 at all. */
 const MAX_SIDE = 100_000;
 /** Cameras and optimisers write 1 to 20. Each is a pass over the whole image that no time-out can interrupt. */
@@ -62,8 +69,9 @@ export class ImageProcessor {
    * Throws `PermanentFault` when the file can never be processed, and `ProcessingTimeout` when it took too long.
    * Any other error is the machine's, and the job may be tried again.
    */
-  async process(bytes: Buffer, declaredMimeType: string): Promise<ProcessedImage> {
-    const format = verifyFormat(bytes, declaredMimeType);
+  async process(original: Buffer, declaredMimeType: string): Promise<ProcessedImage> {
+    const format = verifyFormat(original, declaredMimeType);
+    const bytes = format === 'png' ? withoutTexts(original) : original;
     const structure = inspectStructure(bytes, format);
     this.checkStructure(structure);
     const header = await readHeader(bytes, this.limits.maxPixels, structure);
@@ -110,6 +118,10 @@ export class ImageProcessor {
     const pixels = header.width * header.height * frames;
     if (pixels > ANIMATION_PIXELS_FACTOR * this.limits.maxPixels) {
       throw new PermanentFault('too_many_frames', `${pixels} pixels in ${frames} frames`);
+    }
+    const held = decodedBytes(header);
+    if (header.whole && held > MAX_BYTES_PER_PIXEL * this.limits.maxPixels) {
+      throw new PermanentFault('too_many_pixels', `${held} bytes to decode ${pixels} pixels`);
     }
   }
 

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { until } from '../../../test/support/api-client.js';
 import { filesBelow } from '../../../test/support/files-below.js';
 import { derivativeKey, originalKey } from '../object-key.js';
 import { ObjectNotFoundError, StorageUnavailableError } from '../storage.errors.js';
@@ -75,6 +76,26 @@ describe(LocalObjectStorage.name, () => {
 
       await expect(upload).rejects.toThrow(UploadInterruptedError);
       expect(await filesBelow(rootDir)).toEqual([]);
+    });
+
+    it('has removed what broke off before the process may end', async () => {
+      const cut = Promise.withResolvers<void>();
+      const body = Readable.from(
+        (async function* () {
+          yield Buffer.alloc(500);
+          await cut.promise;
+          throw new Error('The connection was cut');
+        })(),
+      );
+      const upload = sut.receiveUpload(newKey(), body, { contentType: 'image/jpeg', contentLength: 1000 });
+      const outcome = upload.catch((error: unknown) => error);
+      await until(async () => ((await filesBelow(rootDir)).length > 0 ? true : null), 'the upload to begin');
+
+      cut.resolve();
+      await sut.onApplicationShutdown();
+
+      expect(await filesBelow(rootDir)).toEqual([]);
+      expect(await outcome).toBeInstanceOf(UploadInterruptedError);
     });
 
     it('stops reading a body at the first byte too many', async () => {

@@ -3,6 +3,7 @@ import { access, mkdir, open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { PassThrough, type Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import type { OnApplicationShutdown } from '@nestjs/common';
 import { assertObjectKey } from '../object-key.js';
 import {
   type ObjectMetadata,
@@ -50,7 +51,7 @@ export interface UploadTerms {
  * Object storage on a local disk, with signed URLs that the API answers itself (`LocalStorageController`). Any number
  * of processes may share the folder.
  */
-export class LocalObjectStorage extends ObjectStorage {
+export class LocalObjectStorage extends ObjectStorage implements OnApplicationShutdown {
   readonly access: 'public' | 'private';
   readonly signer: LocalUrlSigner;
   private readonly paths: ObjectPaths;
@@ -196,6 +197,11 @@ export class LocalObjectStorage extends ObjectStorage {
       const temporaries = await this.files.removeStaleTemporaries(olderThan);
       return temporaries + (await this.files.removeStaleUploads(olderThan));
     });
+  }
+
+  /** All connections are cut by now: uploads that broke off with them still have to remove what they had written. */
+  async onApplicationShutdown(): Promise<void> {
+    await this.files.settled();
   }
 
   private async require(operation: string, area: StorageArea, key: string): Promise<StoredObject> {

@@ -216,8 +216,12 @@ function signedHeader(request: Request, name: string): string {
   return value;
 }
 
+/** These two and no others: a cloud store signs the whole query, so one more parameter is another URL. */
 function signedQuery(request: Request): { expires: number; signature: string } {
-  const { expires, signature } = request.query;
+  const { expires, signature, ...others } = request.query;
+  if (Object.keys(others).length > 0) {
+    throw signatureInvalid();
+  }
   if (typeof expires !== 'string' || !/^[1-9]\d{0,11}$/.test(expires) || typeof signature !== 'string') {
     throw signatureInvalid();
   }

@@ -42,6 +42,8 @@ const FIND_ATTEMPTS = 5;
  * the file system throws.
  */
 export class ObjectFiles {
+  private readonly writing = new Set<Promise<unknown>>();
+
   constructor(
     private readonly paths: ObjectPaths,
     private readonly hardLinks: boolean,
@@ -136,6 +138,11 @@ export class ObjectFiles {
     return removeStaleFiles(this.paths.area('uploads'), olderThan);
   }
 
+  /** Resolves when nothing is being written any more that was when it was called, and no temporary file of it is left. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.writing);
+  }
+
   /** Makes complete bytes visible under their key: first the sidecar, then the bytes by `place`. */
   private async publish(
     area: StorageArea,
@@ -208,6 +215,16 @@ export class ObjectFiles {
   }
 
   private async withTemporary<T>(action: (temporary: string) => Promise<T>): Promise<T> {
+    const work = this.useTemporary(action);
+    this.writing.add(work);
+    try {
+      return await work;
+    } finally {
+      this.writing.delete(work);
+    }
+  }
+
+  private async useTemporary<T>(action: (temporary: string) => Promise<T>): Promise<T> {
     const temporary = this.paths.temporary();
     await mkdir(this.paths.temporaries, { recursive: true });
     try {
