@@ -13,15 +13,17 @@ const PHOTOS = 10;
 
 interface Fault {
   readonly name: string;
-  readonly seconds: number;
+  /** Over how long the uploads come, so that there are some in every stage when the part goes away. */
+  readonly uploadSeconds: number;
   readonly run: (cluster: Cluster) => Promise<void>;
 }
 
-/** A second after uploads have begun to come, each part in turn goes away under them. */
+/** Each part in turn goes away under uploads that have begun to come. */
 const FAULTS: readonly Fault[] = [
   {
     name: 'a worker is killed in the middle of its jobs',
-    seconds: 5,
+    // All at once, so that there is more work than the workers can have in hand.
+    uploadSeconds: 0,
     run: async ({ workers: [first, second] }) => {
       // Each takes two jobs at most: with three at work, both have some in hand.
       await until(
@@ -37,7 +39,7 @@ const FAULTS: readonly Fault[] = [
   },
   {
     name: 'Redis is away for ten seconds',
-    seconds: 10,
+    uploadSeconds: 11,
     run: async ({ redis }) => {
       await redis.stop();
       await sleep(10_000);
@@ -46,7 +48,7 @@ const FAULTS: readonly Fault[] = [
   },
   {
     name: 'PostgreSQL is killed, and away for five seconds',
-    seconds: 5,
+    uploadSeconds: 6,
     run: async ({ postgres }) => {
       await postgres.kill();
       await sleep(5_000);
@@ -55,7 +57,7 @@ const FAULTS: readonly Fault[] = [
   },
   {
     name: 'the object storage is away for ten seconds',
-    seconds: 10,
+    uploadSeconds: 11,
     run: async ({ gcs }) => {
       await gcs.down();
       await sleep(10_000);
@@ -84,7 +86,7 @@ describe('200 uploads while one part after the other is taken away', () => {
   }, 300_000);
   afterAll(async () => cluster.close());
 
-  /** Spread evenly over this time, so that uploads in every stage meet the fault. */
+  /** Spread evenly over this time. */
   async function uploadOver(seconds: number): Promise<void> {
     await Promise.all(
       Array.from({ length: UPLOADS_PER_FAULT }, async (_, index) => {
@@ -97,10 +99,10 @@ describe('200 uploads while one part after the other is taken away', () => {
 
   it.each(FAULTS)(
     'get through, with the tries of a patient client, when $name',
-    async ({ run, seconds }) => {
+    async ({ run, uploadSeconds }) => {
       const before = ids.length;
-      const uploads = uploadOver(seconds + 1);
-      await Promise.all([uploads, sleep(1000).then(() => run(cluster))]);
+      const uploads = uploadOver(uploadSeconds);
+      await Promise.all([uploads, sleep(Math.min(uploadSeconds, 1) * 1000).then(() => run(cluster))]);
       expect(ids.length - before).toBe(UPLOADS_PER_FAULT);
     },
     120_000,
