@@ -28,6 +28,7 @@ export async function configureApp(app: NestExpressApplication, config: AppConfi
   app.set('etag', () => undefined);
   app.use(oneRequestAtATime());
   app.use(identifyRequest);
+  app.use(ignoreConditions);
   app.use(requestMetrics(app.get(Metrics)));
   app.use(helmet(SECURITY_HEADERS));
   app.use(requireHost);
@@ -106,6 +107,18 @@ const DOCS_CSP = {
   connectSrc: ["'self'", 'https:', 'http:'],
   frameAncestors: ["'none'"],
 };
+
+/**
+ * What is computed for every request has no validators, so a condition on it says nothing. Express would take
+ * `If-None-Match: *` for a match, and answer 304 with nothing.
+ */
+function ignoreConditions(request: Request, _response: Response, next: NextFunction): void {
+  if (!/^\/(?:v1\/storage|docs)\//.test(request.path)) {
+    delete request.headers['if-none-match'];
+    delete request.headers['if-modified-since'];
+  }
+  next();
+}
 
 /** Only where a route takes a body: one that comes with a GET means nothing (RFC 9110, section 9.3.1), so it cannot be wrong. */
 function isJsonToRead(request: IncomingMessage): boolean {

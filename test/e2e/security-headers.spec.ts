@@ -303,3 +303,12 @@ describe('the log', () => {
     expect(leaked.map(([what]) => what)).toEqual([]);
   });
 });
+
+describe('a condition on what has no validators', () => {
+  it.each(['/v1/quota', '/v1/media', '/health/live', '/metrics'])('is ignored: %s', async (path) => {
+    const { status } = await closed
+      .as('alice')
+      .send<unknown>('GET', path, { headers: { 'if-none-match': '*', 'cache-control': 'max-age=0' } });
+    expect(status).toBe(200);
+  });
+});

@@ -11,6 +11,7 @@ const PAGES = [
   'docs/architecture.md',
   'docs/operations.md',
   'docs/deployment.md',
+  'docs/reliability.md',
   'docs/security.md',
   'docs/dependencies.md',
 ];
