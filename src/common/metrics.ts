@@ -17,6 +17,12 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly waitingRequests = new Gauge({
+    name: 'mediadock_waiting_requests',
+    help: 'Requests that wait for a file to settle.',
+    registers: [this.registry],
+  });
+
   readonly jobs = new Histogram({
     name: 'mediadock_job_duration_seconds',
     help: 'Time of one attempt at a job, by type and outcome (done, skipped, failed, retried).',

@@ -13,7 +13,7 @@ export type DatabaseServerMode = 'own' | 'attach';
 export class DatabaseServer implements OnApplicationShutdown {
   private constructor(
     readonly url: string,
-    /** For what must stay on one connection: advisory locks. The same as `url` unless a pooler is in between. */
+    /** For what must stay on one connection: advisory locks, notifications. The same as `url` unless a pooler is in between. */
     readonly directUrl: string,
     private readonly close: () => Promise<void>,
   ) {}

@@ -7,7 +7,7 @@ import { type Finding, ok, problem, reasonOf, warning } from './finding.js';
 const CHECK = 'database';
 const OLDEST_VERSION = 14;
 const CONNECT_TIMEOUT_MS = 5_000;
-/** Connections that one process needs beside its pool: the sweeper's lock, the migrations' lock. */
+/** Connections that one process needs beside its pool: the sweeper's lock, and the migrations' or later the listener's. */
 const EXTRA_CONNECTIONS = 2;
 
 /** Reachable, recent enough, migrated, with enough connections for us. */
@@ -39,7 +39,7 @@ export async function checkDatabase(config: AppConfig): Promise<Finding[]> {
   }
 }
 
-/** A pooler in transaction mode would hand the connection with a lock to somebody else. */
+/** A pooler in transaction mode would hand the connection that has a lock, or listens, to somebody else. */
 async function checkDirect({ database }: AppConfig): Promise<Finding[]> {
   if (database.directUrl === null || database.directUrl === database.url) {
     return [];
@@ -56,7 +56,7 @@ async function checkDirect({ database }: AppConfig): Promise<Finding[]> {
       problem(
         CHECK,
         `PostgreSQL cannot be reached around the pooler: ${reasonOf(error)}`,
-        'Check DATABASE_DIRECT_URL: migrations and the sweeper need it for their locks',
+        'Check DATABASE_DIRECT_URL: migrations and the sweeper need it for their locks, requests that wait for a file to be woken',
       ),
     ];
   } finally {

@@ -131,6 +131,11 @@ export class MediaFile {
     return this.deletedAt === null && (this.status === 'processing' || this.status === 'ready');
   }
 
+  /** Nothing more is going to become of it. */
+  get isSettled(): boolean {
+    return this.deletedAt !== null || this.status === 'ready' || this.status === 'failed';
+  }
+
   /** Its bytes are to be removed, in every area. */
   get isDiscarded(): boolean {
     return this.deletedAt !== null || this.status === 'failed';

@@ -9,6 +9,7 @@ import type { MediaFile, MediaStatus } from './media-file.entity.js';
 import { COLUMNS, type MediaFileRow, toMediaFile } from './media-file.row.js';
 import type { MediaType } from './media-types.js';
 import { reservation } from './reservation.js';
+import { tellSettled } from './settled-notification.js';
 
 /** What a new row says; the database adds the times. */
 export interface NewMediaFile {
@@ -95,6 +96,14 @@ export class MediaFilesRepository {
     return rows.map(toMediaFile);
   }
 
+  /** Those of them that are `ready`, `failed` or deleted. */
+  async findSettled(ids: readonly string[]): Promise<MediaFile[]> {
+    const rows = await this.database.rows(sql<MediaFileRow>`
+      select ${COLUMNS} from media_files
+      where id = any(${ids}::uuid[]) and (status in ('ready', 'failed') or deleted_at is not null)`);
+    return rows.map(toMediaFile);
+  }
+
   /** The user's oldest live file with these bytes. */
   async findLiveByHash(userId: string, contentHash: string): Promise<MediaFile | null> {
     return this.one(sql<MediaFileRow>`
@@ -172,7 +181,7 @@ export class MediaFilesRepository {
     return row !== null;
   }
 
-  /** Soft delete; what the file used is free at once. Null when it is not this user's, or deleted already. */
+  /** Soft delete; what the file used is free at once, and whoever waits for it is told. Null when it is not this user's, or deleted already. */
   async delete(id: string, userId: string, driveAfterSeconds: number): Promise<MediaFile | null> {
     return this.one(sql<MediaFileRow>`
       with owner as (${hold(sql`select ${userId}::uuid`)}),
@@ -183,7 +192,7 @@ export class MediaFilesRepository {
         where media_files.user_id = owner.user_id and id = ${id} and deleted_at is null
         returning media_files.*, status in ('processing', 'ready') as settled),
       ledger as (${free()})
-      select ${COLUMNS} from file`);
+      select ${COLUMNS}, ${tellSettled()} from file`);
   }
 
   private async one(query: RawBuilder<MediaFileRow>): Promise<MediaFile | null> {

@@ -6,6 +6,7 @@ import { decodeCursor, encodeCursor } from './cursor.js';
 import type { ListMediaDto } from './dto/list-media.dto.js';
 import type { MediaFile } from './media-file.entity.js';
 import { MediaFilesRepository } from './media-files.repository.js';
+import { type Patience, SettledFiles } from './settled-files.js';
 
 export interface MediaPage {
   readonly files: readonly MediaFile[];
@@ -17,6 +18,7 @@ export interface MediaPage {
 export class MediaFilesService {
   constructor(
     private readonly files: MediaFilesRepository,
+    private readonly settled: SettledFiles,
     private readonly queue: JobQueue,
     @Inject(APP_CONFIG) private readonly config: AppConfig,
   ) {}
@@ -24,6 +26,15 @@ export class MediaFilesService {
   /** @throws ProblemError `not_found`, `access_denied` */
   async get(id: string, userId: string): Promise<MediaFile> {
     return requireOwn(await this.files.find(id), userId);
+  }
+
+  /**
+   * The same, but not before the file has settled or patience ends; what is wrong already is said at once.
+   *
+   * @throws ProblemError `not_found` (also when it is deleted meanwhile), `access_denied`
+   */
+  async getSettled(id: string, userId: string, patience: Patience): Promise<MediaFile> {
+    return requireOwn(await this.settled.whenSettled(id, () => this.get(id, userId), patience), userId);
   }
 
   async list(userId: string, query: ListMediaDto): Promise<MediaPage> {

@@ -5,6 +5,7 @@ import { free, hold, release } from '../quota/quota-ledger.js';
 import type { ImageMetadata, MediaFile } from './media-file.entity.js';
 import { COLUMNS, type MediaFileRow, toMediaFile } from './media-file.row.js';
 import { LEFTOVERS_GRACE_SECONDS, ownerOf, seconds } from './media-files.repository.js';
+import { tellSettled } from './settled-notification.js';
 
 /** What processing found out. */
 export interface ProcessingResult {
@@ -23,7 +24,10 @@ export interface DueWork {
 /** Ever more slowly, but at least once an hour. */
 const MAX_DRIVE_INTERVAL_SECONDS = 3600;
 
-/** What workers and the sweeper do to media files. Each method is one conditional statement. */
+/**
+ * What workers and the sweeper do to media files. Each method is one conditional statement; those that settle a file
+ * say so to whoever waits for it (`settled-notification.ts`).
+ */
 @Injectable()
 export class MediaLifecycleRepository {
   constructor(private readonly database: Database) {}
@@ -36,7 +40,7 @@ export class MediaLifecycleRepository {
         metadata = ${JSON.stringify(result.metadata)}::jsonb, processed_at = now(), drive_after = null,
         drive_count = 0, timeout_count = 0
       where id = ${id} and status = 'processing' and deleted_at is null
-      returning id`);
+      returning id, ${tellSettled()}`);
   }
 
   /** `processing → failed`; what the file used is free at once. False when somebody was faster. */
@@ -51,7 +55,7 @@ export class MediaLifecycleRepository {
         where media_files.user_id = owner.user_id and id = ${id} and status = 'processing' and deleted_at is null
         returning media_files.*, true as settled),
       ledger as (${free()})
-      select id from file`);
+      select id, ${tellSettled()} from file`);
   }
 
   /** Counts an attempt that ran out of time. @returns how many did so in a row, this one included */
@@ -89,7 +93,7 @@ export class MediaLifecycleRepository {
     return this.changed(sql`
       update media_files set status = 'failed', processing_error = 'upload_expired', processed_at = now()
       where id = ${id} and status = 'pending' and deleted_at is null and upload_expires_at <= now()
-      returning id`);
+      returning id, ${tellSettled()}`);
   }
 
   /** Whatever the closed window left has been deleted: the reservation ends. */

@@ -1,9 +1,12 @@
-import { Controller, Delete, Get, HttpCode, Param, Query } from '@nestjs/common';
+import { Controller, Delete, Get, HttpCode, Param, Query, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { Response } from 'express';
 import { ApiUserProblems } from '../common/openapi.js';
 import { CurrentUser, CurrentUserIfKnown } from '../common/principal.js';
+import { measureApart } from '../common/request-metrics.js';
 import { IdPipe } from '../common/validation.js';
 import { ListMediaDto } from './dto/list-media.dto.js';
+import { DEFAULT_TIMEOUT_SECONDS, LookAtMediaDto } from './dto/look-at-media.dto.js';
 import { MediaFileDto, MediaPageDto } from './dto/media-file.dto.js';
 import { ApiMediaFileId } from './media-file-id.decorator.js';
 import { MediaFilePresenter } from './media-file.presenter.js';
@@ -41,13 +44,24 @@ export class MediaController {
   @Get(':mediaFileId')
   @ApiOperation({
     summary: 'Look at one file',
-    description: 'Ask again until `status` is `ready` or `failed`.',
+    description:
+      'Answers at once. With `waitFor=ready` it answers as soon as `status` is `ready` or `failed`, with 404 as soon as the file is deleted, and after `timeoutSeconds` with the file as it is then, `pending` or `processing`: ask again. A server that stops, or has too many waiting already, answers so before the time is up. However long it waits, it is one request under the rate limit.',
   })
   @ApiMediaFileId()
   @ApiOkResponse({ type: MediaFileDto, description: 'The file as it is now.' })
   @ApiUserProblems('validation_failed', 'access_denied', 'user_not_found', 'not_found')
-  async get(@CurrentUser() userId: string, @Param('mediaFileId', IdPipe) id: string): Promise<MediaFileDto> {
-    return this.presenter.present(await this.files.get(id, userId));
+  async get(
+    @CurrentUser() userId: string,
+    @Param('mediaFileId', IdPipe) id: string,
+    @Query() { waitFor, timeoutSeconds = DEFAULT_TIMEOUT_SECONDS }: LookAtMediaDto,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<MediaFileDto> {
+    if (waitFor === undefined) {
+      return this.presenter.present(await this.files.get(id, userId));
+    }
+    measureApart(response, 'waiting');
+    const patience = { seconds: timeoutSeconds, gone: closeOf(response) };
+    return this.presenter.present(await this.files.getSettled(id, userId, patience));
   }
 
   @Delete(':mediaFileId')
@@ -63,4 +77,14 @@ export class MediaController {
   async delete(@CurrentUser() userId: string, @Param('mediaFileId', IdPipe) id: string): Promise<void> {
     await this.files.delete(id, userId);
   }
+}
+
+/** Aborted when the connection of this answer is gone, or the answer with it. */
+function closeOf(response: Response): AbortSignal {
+  const controller = new AbortController();
+  response.once('close', () => controller.abort());
+  if (response.destroyed) {
+    controller.abort();
+  }
+  return controller.signal;
 }

@@ -16,6 +16,7 @@ import { MediaFilePresenter } from './media-file.presenter.js';
 import { MediaFilesRepository } from './media-files.repository.js';
 import { MediaFilesService } from './media-files.service.js';
 import { MediaLifecycleRepository } from './media-lifecycle.repository.js';
+import { SettledFiles } from './settled-files.js';
 import { UploadRequestPresenter } from './upload-request.presenter.js';
 import { UploadsController } from './uploads.controller.js';
 import { UploadsService } from './uploads.service.js';
@@ -45,6 +46,7 @@ import { UploadsService } from './uploads.service.js';
     MediaFilesRepository,
     MediaFilesService,
     MediaLifecycleRepository,
+    SettledFiles,
     UploadRequestPresenter,
     UploadsService,
   ],

@@ -123,6 +123,11 @@ export function multipartBytes(parts: readonly Part[], boundary = BOUNDARY): Buf
   ]);
 }
 
+/** Whoever is not answered soon when an answer may be long in coming goes away, as clients do. */
+export function impatient(draft: Draft): Draft {
+  return draft.ending === 'server' && /waitFor/i.test(draft.query) ? { ...draft, ending: 'either' } : draft;
+}
+
 /** Writes the request down. */
 export function shotOf(draft: Draft): Shot {
   const body = bodyBytes(draft);

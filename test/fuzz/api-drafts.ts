@@ -79,6 +79,9 @@ const SPECIAL: Readonly<Record<string, (ground: Ground, draft: Draft, dice: Dice
       body: { kind: 'bytes', bytes },
     };
   },
+  // How long to wait is only for whoever waits.
+  Media_get: async (_ground, draft) =>
+    draft.query.startsWith('timeoutSeconds=') ? { ...draft, query: `waitFor=ready&${draft.query}` } : draft,
   Uploads_confirm: async (ground, draft, dice) =>
     dice.chance(0.3)
       ? { ...draft, path: draft.path.replace(/[^/]+(?=\/confirm$)/, await ground.newUpload()) }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../support/api-client.js';
 import { printFigures, runOptions } from '../support/run-options.js';
 import { operationsOf } from '../support/openapi-document.js';
+import { untilWaiting } from '../support/waiting.js';
 import { Ground } from './api-ground.js';
 import { Fuzzer } from './api-fuzzer.js';
 
@@ -72,6 +73,10 @@ describe('the API, given requests that no honest client sends', () => {
   it('comes to rest, with a ledger that says what the rows say', { timeout: 150_000 }, async () => {
     await ground.rest();
     expect(await ground.drift()).toEqual([]);
+  });
+
+  it('keeps no request waiting whose client has gone away', async () => {
+    await expect(untilWaiting(ground.mediadock, 0)).resolves.toBeUndefined();
   });
 
   it('has left no object without a row, and no temporary file', async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { seededRandom } from '../support/images.js';
 import { operationsOf, type LocatedOperation } from '../support/openapi-document.js';
-import { type Draft, shotOf, type Variation } from './api-draft.js';
+import { type Draft, impatient, shotOf, type Variation } from './api-draft.js';
 import { honestDraft, variationsOf } from './api-drafts.js';
 import type { Ground } from './api-ground.js';
 import { parsed, Verdict } from './api-verdict.js';
@@ -156,7 +156,7 @@ export class Fuzzer {
   ): Promise<Attempt> {
     const dice = new Dice(number);
     const honest = await honestDraft(this.ground, operation, dice);
-    const draft = variations.reduce((varied, variation) => variation.apply(varied, dice), honest);
+    const draft = impatient(variations.reduce((varied, variation) => variation.apply(varied, dice), honest));
     const shot = shotOf(draft);
     const result = await exchange(this.ground.port, shot);
     this.count(operation, draft, result);

@@ -200,6 +200,18 @@ describe(`the plans of the queries, at ${FILES} files of which one user has a fi
       expect(inShort(plan)).toEqual(reading(['media_files_pkey'], 100));
     });
 
+    it('look at a hundred files that are waited for, of which one has settled', async () => {
+      const rows = await database.query<{ id: string }>(
+        `(select id from media_files where user_id = '${user}' and status = 'pending' and deleted_at is null limit 99)
+         union all (select id from media_files where user_id = '${user}' and ${READY} limit 1)`,
+      );
+      const plan = await planOf('A hundred files that are waited for', (on) =>
+        filesOn(on).findSettled(rows.map(({ id }) => id)),
+      );
+      expect(rows).toHaveLength(100);
+      expect(inShort(plan)).toEqual(reading(['media_files_pkey'], 100));
+    });
+
     it('confirm, and settle the reservation, in one statement', async () => {
       const { id } = await rowWhere("status = 'pending' and upload_expires_at > now() + interval '1 min'");
       const plan = await planOf('Confirm', (on) => filesOn(on).confirm(id, null, 30));

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { photo } from '../support/images.js';
 import { build, Installation, processesWith, type ServerProcess } from '../support/installation.js';
+import { pendingFiles, waitFor } from '../support/waiting.js';
 
 describe('the process', () => {
   const running: ServerProcess[] = [];
@@ -38,12 +39,14 @@ describe('the process', () => {
     expect(await alice.quota()).toMatchObject({ usedBytes: 0 });
   });
 
-  it('ends within ten seconds of SIGTERM, also under load and with a hanging client, and leaves nothing running', async () => {
+  it('ends within ten seconds of SIGTERM, also under load, with a hanging client and one that waits, and leaves nothing running', async () => {
     const installation = await install();
     const server = await start(installation);
     const alice = await installation.as('alice');
     const large = await photo(4000, 3000);
     await Promise.all([1, 2, 3, 4, 5, 6].map(() => alice.upload(large, 'image/jpeg')));
+    const [pending = ''] = await pendingFiles(alice, 1);
+    const waiting = waitFor(alice, pending, 60);
     const hanging = connect(installation.port, '127.0.0.1');
     hanging.on('error', () => {});
     hanging.write('POST /v1/media HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n');
@@ -52,6 +55,7 @@ describe('the process', () => {
     const before = Date.now();
     expect(await server.end('SIGTERM')).toBe(0);
     expect(Date.now() - before).toBeLessThan(10_000);
+    expect(await waiting).toMatchObject({ status: 200, body: { status: 'pending' } });
     hanging.destroy();
     expect(await processesWith(installation.dataDir)).toEqual([]);
     expect(server.output).not.toMatch(/unhandled/i);
