@@ -83,6 +83,8 @@ export class MediaController {
 function closeOf(response: Response): AbortSignal {
   const controller = new AbortController();
   response.once('close', () => controller.abort());
+  // A body that nobody reads would stop the connection, and its end would not be noticed.
+  response.req.resume();
   if (response.destroyed) {
     controller.abort();
   }

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ProblemBody } from '../../src/common/problem.filter.js';
 import { MediaLifecycleRepository } from '../../src/media/media-lifecycle.repository.js';
@@ -5,6 +6,7 @@ import { MAX_WAITERS, SettledFiles } from '../../src/media/settled-files.js';
 import { MediaFilesRepository } from '../../src/media/media-files.repository.js';
 import { photo } from '../support/images.js';
 import { startTestApp, type TestApp } from '../support/test-app.js';
+import { tokenFor } from '../support/tokens.js';
 import { expire, pendingFiles, untilWaiting, waitFor } from '../support/waiting.js';
 
 const POOL = 3;
@@ -132,6 +134,21 @@ describe('waiting for a file', () => {
     leaving.abort();
     await expect(answer).rejects.toThrow(/abort/);
     await untilWaiting(mediadock, 0);
+  });
+
+  it('leaves nobody behind either when that client had sent a body, which nobody reads', async () => {
+    const id = await processingFile('alice');
+    const { hostname, port } = new URL(mediadock.baseUrl);
+    const body = Buffer.alloc(200_000);
+    const socket = connect(Number(port), hostname);
+    socket.write(
+      `GET /v1/media/${id}?waitFor=ready&timeoutSeconds=60 HTTP/1.1\r\nHost: x\r\n` +
+        `Authorization: Bearer ${tokenFor('alice')}\r\nContent-Length: ${body.length}\r\n\r\n`,
+    );
+    socket.write(body);
+    await untilWaiting(mediadock, 1);
+    socket.destroy();
+    await expect(untilWaiting(mediadock, 0)).resolves.toBeUndefined();
   });
 
   it('misses no file that settles at the very moment at which it is asked for', async () => {
