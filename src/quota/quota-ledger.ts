@@ -27,29 +27,36 @@ export function reserve(
     returning user_id`;
 }
 
-/** Takes the ledger of the owner before his file is touched. Yields `user_id`; belongs into a CTE that the file joins. */
+/**
+ * Takes the ledger of the owner before his file is touched, as the CTE `owner`, which the file joins.
+ *
+ * The entries below reckon with what was read here, under the lock. Were they to reckon with the row that they find, one
+ * that had to wait would first be tried on the row as it was before the wait, and the CHECKs are made on that try: a
+ * deletion right behind a confirm would free what is not there yet, and fail.
+ */
 export function hold(userId: RawBuilder<unknown>): RawBuilder<unknown> {
-  return sql`select user_id from storage_quotas where user_id = (${userId}) for no key update`;
+  return sql`
+    select user_id, used_bytes, reserved_bytes from storage_quotas where user_id = (${userId}) for no key update`;
 }
 
-/** Turns the reservation of the rows in the CTE `file` into use. */
+/** Turns the reservation of the row in the CTE `file` into use. */
 export function settle(): RawBuilder<unknown> {
   return sql`
     update storage_quotas q
-    set reserved_bytes = q.reserved_bytes - file.file_size, used_bytes = q.used_bytes + file.file_size
-    from file where q.user_id = file.user_id`;
+    set reserved_bytes = owner.reserved_bytes - file.file_size, used_bytes = owner.used_bytes + file.file_size
+    from file, owner where q.user_id = owner.user_id and file.user_id = owner.user_id`;
 }
 
 /** Gives back the reservation of the row in the CTE `file`. */
 export function release(): RawBuilder<unknown> {
   return sql`
-    update storage_quotas q set reserved_bytes = q.reserved_bytes - file.file_size
-    from file where q.user_id = file.user_id`;
+    update storage_quotas q set reserved_bytes = owner.reserved_bytes - file.file_size
+    from file, owner where q.user_id = owner.user_id and file.user_id = owner.user_id`;
 }
 
 /** Gives back what the row in the CTE `file` used, where that row had been settled. */
 export function free(): RawBuilder<unknown> {
   return sql`
-    update storage_quotas q set used_bytes = q.used_bytes - file.file_size
-    from file where q.user_id = file.user_id and file.settled`;
+    update storage_quotas q set used_bytes = owner.used_bytes - file.file_size
+    from file, owner where q.user_id = owner.user_id and file.user_id = owner.user_id and file.settled`;
 }

@@ -30,9 +30,9 @@ describe('a change of a file that moves the ledger', () => {
   });
   afterEach(async () => other.end());
 
-  async function pending(): Promise<Subject> {
+  async function pending(name = 'alice'): Promise<Subject> {
     const { body } = await mediadock
-      .as('alice')
+      .as(name)
       .requestUpload({ fileName: 'a.jpg', mimeType: 'image/jpeg', fileSize: 1000 });
     const file = await files.find(body.mediaFileId);
     return { id: body.mediaFileId, userId: file?.userId ?? '' };
@@ -79,6 +79,23 @@ describe('a change of a file that moves the ledger', () => {
     },
   );
 
+  it('frees in a deletion what a confirm has settled while the deletion waited for it', async () => {
+    // Nothing is used yet: what is freed too early shows.
+    const { id, userId } = await pending('carol');
+    await other.query('begin');
+    await other.query('select 1 from storage_quotas where user_id = $1 for update', [userId]);
+    const confirming = files.confirm(id, null, 30);
+    await until(async () => ((await waiting()) === 1 ? true : null), 'the confirm to wait');
+    // Its snapshot is one of before the confirm, and its turn comes after it.
+    const deleting = files.delete(id, userId, 30);
+    await until(async () => ((await waiting()) === 2 ? true : null), 'the deletion to wait behind it');
+    await other.query('rollback');
+
+    expect(await confirming).toMatchObject({ status: 'processing' });
+    expect(await deleting).toMatchObject({ status: 'processing', isLive: false });
+    expect(await ledgerOf(userId)).toEqual([{ used_bytes: '0', reserved_bytes: '0' }]);
+  });
+
   it('never meets a deadlock while twins of a direct upload come, settle and go', async () => {
     const bob = mediadock.as('bob');
     const bytes = await photo(64, 48);
@@ -98,6 +115,13 @@ describe('a change of a file that moves the ledger', () => {
     );
     expect(row).toEqual({ deadlocks: '0' });
   });
+
+  async function ledgerOf(userId: string): Promise<object[]> {
+    return mediadock.database.query(
+      'select used_bytes, reserved_bytes from storage_quotas where user_id = $1',
+      [userId],
+    );
+  }
 
   async function waiting(): Promise<number> {
     const rows = await mediadock.database.query(
