@@ -2,7 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { LoggerModule } from 'nestjs-pino';
 import { AuthModule } from './auth/auth.module.js';
 import { CommonModule } from './common/common.module.js';
-import { requestLog } from './common/request-log.js';
+import { loggerOptions } from './common/request-log.js';
 import type { AppConfig } from './config/app-config.js';
 import { AppConfigModule } from './config/config.module.js';
 import type { Secrets } from './config/secrets.js';
@@ -19,7 +19,7 @@ export class AppModule {
     return {
       module: AppModule,
       imports: [
-        LoggerModule.forRoot(requestLog(config.logLevel)),
+        LoggerModule.forRoot(loggerOptions(config.logLevel)),
         AppConfigModule.forRoot(config, secrets),
         CommonModule,
         DatabaseModule.forRoot('own'),

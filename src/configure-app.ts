@@ -3,11 +3,12 @@ import { type INestApplication, RequestMethod } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { SwaggerModule } from '@nestjs/swagger';
 import type { NextFunction, Request, Response } from 'express';
+import { PinoLogger } from 'nestjs-pino';
 import helmet, { contentSecurityPolicy } from 'helmet';
 import { Metrics } from './common/metrics.js';
 import { ProblemError } from './common/problem.js';
 import { ProblemFilter, sendProblem } from './common/problem.filter.js';
-import { identifyRequest } from './common/request-log.js';
+import { logRequests } from './common/request-log.js';
 import { requestMetrics } from './common/request-metrics.js';
 import { createValidationPipe } from './common/validation.js';
 import type { AppConfig } from './config/app-config.js';
@@ -27,7 +28,7 @@ export async function configureApp(app: NestExpressApplication, config: AppConfi
   // No validators on JSON. `false` would switch those of downloaded files off as well (`sendFile` asks the setting).
   app.set('etag', () => undefined);
   app.use(oneRequestAtATime());
-  app.use(identifyRequest);
+  app.use(logRequests(PinoLogger.root));
   app.use(ignoreConditions);
   app.use(requestMetrics(app.get(Metrics)));
   app.use(helmet(SECURITY_HEADERS));

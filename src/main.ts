@@ -1,3 +1,4 @@
+import './thread-pool.js';
 import 'reflect-metadata';
 import { ConfigError } from './config/parse-environment.js';
 import { startServer } from './server.js';

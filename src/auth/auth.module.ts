@@ -5,6 +5,7 @@ import { APP_CONFIG, type AppConfig } from '../config/app-config.js';
 import { UsersModule } from '../users/users.module.js';
 import { JwtAuthGuard } from './jwt-auth.guard.js';
 import { JwtStrategy } from './jwt.strategy.js';
+import { SlidingWindowStorage } from './sliding-window-storage.js';
 import { UserThrottlerGuard } from './user-throttler.guard.js';
 
 const MINUTE_MS = 60_000;
@@ -17,6 +18,7 @@ const MINUTE_MS = 60_000;
       inject: [APP_CONFIG],
       useFactory: (config: AppConfig) => ({
         throttlers: [{ ttl: MINUTE_MS, limit: config.http.rateLimitPerMinute }],
+        storage: new SlidingWindowStorage(),
       }),
     }),
   ],

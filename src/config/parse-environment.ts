@@ -238,7 +238,7 @@ function buildConfig(environment: Environment, key: JwtKeyConfig, corsOrigins: s
       quotaBytes: environment.QUOTA_BYTES,
     },
     worker: {
-      concurrency: environment.WORKER_CONCURRENCY ?? availableParallelism(),
+      concurrency: environment.WORKER_CONCURRENCY ?? availableParallelism() + 1,
       sweepIntervalSeconds: environment.SWEEP_INTERVAL_SECONDS,
       processingTimeoutSeconds: environment.PROCESSING_TIMEOUT_SECONDS,
       jobAttempts: environment.JOB_ATTEMPTS,

@@ -6,6 +6,7 @@ import { Database } from './database.js';
 import { DatabaseServer, type DatabaseServerMode } from './database-server.js';
 import { migrate } from './migrate.js';
 import { ormOptions } from './orm-options.js';
+import { PreparedStatements } from './prepared-statements.js';
 
 /** Below the ORM, so that on the way down the ORM lets go of its connections before the server stops. */
 @Module({})
@@ -48,10 +49,19 @@ export class DatabaseModule implements OnModuleInit {
           useFactory: (server: DatabaseServer, config: AppConfig) => ({
             ...ormOptions(server.url, config.database.poolSize),
             autoLoadEntities: true,
+            // No request loads entities into a unit of work, so none needs an identity map of its own.
+            registerRequestContext: false,
           }),
         }),
       ],
-      providers: [Database],
+      providers: [
+        {
+          provide: Database,
+          inject: [MikroORM, DatabaseServer],
+          useFactory: async (orm: MikroORM, server: DatabaseServer) =>
+            new Database(orm.em, await PreparedStatements.on(orm, server.url === server.directUrl)),
+        },
+      ],
       exports: [Database],
     };
   }

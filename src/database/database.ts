@@ -1,6 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import type { RawBuilder } from 'kysely';
+import type { PreparedStatements } from './prepared-statements.js';
 
 /**
  * The way from a repository to PostgreSQL: one call is one statement, and one round trip.
@@ -10,9 +11,16 @@ import type { RawBuilder } from 'kysely';
  */
 @Injectable()
 export class Database {
-  constructor(private readonly entityManager: EntityManager) {}
+  /** @param statements the short way, past the ORM; a transaction has none, as it stays on its own connection */
+  constructor(
+    private readonly entityManager: EntityManager,
+    private readonly statements: PreparedStatements | null = null,
+  ) {}
 
   async rows<Row>(query: RawBuilder<Row>): Promise<Row[]> {
+    if (this.statements !== null) {
+      return this.statements.rows(query);
+    }
     const result = await query.execute(this.entityManager.getKysely());
     return result.rows;
   }

@@ -5,8 +5,8 @@ import { Database } from '../database/database.js';
 import { type Claim, holdClaim } from '../idempotency/claim.js';
 import { QuotaService } from '../quota/quota.service.js';
 import type { MediaFile } from './media-file.entity.js';
-import { COLUMNS, type MediaFileRow, toMediaFile } from './media-file.row.js';
-import { LEFTOVERS_GRACE_SECONDS, type NewMediaFile } from './media-files.repository.js';
+import { COLUMNS, type MediaFileRow, type NewMediaFile, toMediaFile } from './media-file.row.js';
+import { LEFTOVERS_GRACE_SECONDS } from './media-files.repository.js';
 import { reservation } from './reservation.js';
 
 /** What became of each file of a batch, at its place: its row, why there is none, or null where none was asked for. */

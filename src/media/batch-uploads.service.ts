@@ -5,7 +5,8 @@ import type { BatchItem } from './batch-items.pipe.js';
 import { BatchUploadsRepository } from './batch-uploads.repository.js';
 import type { RequestUploadDto } from './dto/request-upload.dto.js';
 import { MediaFile } from './media-file.entity.js';
-import { MediaFilesRepository, type NewMediaFile } from './media-files.repository.js';
+import type { NewMediaFile } from './media-file.row.js';
+import { MediaFilesRepository } from './media-files.repository.js';
 import { isOfUse } from './upload-checks.js';
 import { UploadsService } from './uploads.service.js';
 

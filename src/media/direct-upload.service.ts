@@ -7,6 +7,7 @@ import type { Claim } from '../idempotency/claim.js';
 import { JobQueue } from '../queue/job-queue.js';
 import { ObjectStorage } from '../storage/object-storage.js';
 import type { MediaFile } from './media-file.entity.js';
+import type { NewMediaFile } from './media-file.row.js';
 import type { AcceptedType } from './media-types.js';
 import { DIRECT_HASH_KEY, MediaFilesRepository } from './media-files.repository.js';
 import { MediaLifecycleRepository } from './media-lifecycle.repository.js';
@@ -68,6 +69,10 @@ export class DirectUploadService {
     requireSizeWithin(upload.bytes.length, type, this.config.media);
     await requireBytesOfType(upload.bytes.subarray(0, SNIFF_BYTES), type.mimeType);
     const hash = sha256(upload.bytes);
+    const atOnce = await this.storeAtOnce(userId, upload, type, hash, claim);
+    if (atOnce !== null) {
+      return atOnce;
+    }
     const existing = await this.files.findLiveByHash(userId, hash);
     if (existing !== null) {
       return { file: existing, created: false };
@@ -96,6 +101,32 @@ export class DirectUploadService {
     return result && { file: result.file, created: true };
   }
 
+  /** What nearly always happens: the bytes are new, they fit, and nobody else is bringing them. Null in any other case. */
+  private async storeAtOnce(
+    userId: string,
+    upload: DirectUpload,
+    type: AcceptedType,
+    hash: string,
+    claim: Claim | null,
+  ): Promise<DirectUploadResult | null> {
+    try {
+      const file = await this.files.insertUnlessLive(this.newFile(userId, upload, type, hash), hash, claim);
+      return file && (await this.settle({ file, joined: false }, upload.bytes, hash));
+    } catch (error) {
+      if (violatesUnique(error, DIRECT_HASH_KEY)) {
+        return null;
+      }
+      throw error;
+    }
+  }
+
+  private newFile(userId: string, upload: DirectUpload, type: AcceptedType, hash: string): NewMediaFile {
+    return this.uploads.newFile(userId, upload.fileName, type, upload.bytes.length, {
+      directHash: hash,
+      ttlSeconds: this.windowSeconds(),
+    });
+  }
+
   /** Inserts the row, or finds the one that was faster; null when that one has gone again meanwhile. */
   private async insertOrJoin(
     userId: string,
@@ -104,15 +135,8 @@ export class DirectUploadService {
     hash: string,
     claim: Claim | null,
   ): Promise<RowToFill | null> {
-    const ttlSeconds = this.windowSeconds();
     try {
-      const file = await this.files.insertReserving(
-        this.uploads.newFile(userId, upload.fileName, type, upload.bytes.length, {
-          directHash: hash,
-          ttlSeconds,
-        }),
-        claim,
-      );
+      const file = await this.files.insertReserving(this.newFile(userId, upload, type, hash), claim);
       return { file, joined: false };
     } catch (error) {
       const inTheWay =

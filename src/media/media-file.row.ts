@@ -33,6 +33,24 @@ export interface MediaFileRow {
   leftovers_due_at: string | null;
 }
 
+/** What the database makes of a new row by itself. */
+export type NewRowTimes = Pick<MediaFileRow, 'created_at' | 'upload_expires_at' | 'leftovers_due_at'>;
+
+/** What a new row says; the database adds the times. */
+export interface NewMediaFile {
+  readonly id: string;
+  readonly userId: string;
+  readonly originalFileName: string;
+  readonly mimeType: string;
+  readonly fileSize: number;
+  readonly mediaType: MediaType;
+  readonly storageKey: string;
+  readonly storageBucket: string;
+  /** Sha-256 of the bytes; direct uploads only. */
+  readonly directHash: string | null;
+  readonly ttlSeconds: number;
+}
+
 /** What every statement selects or returns. Timestamps keep the database's precision, which a cursor depends on. */
 export const COLUMNS: RawBuilder<unknown> = sql`
   id, user_id, file_name, original_file_name, mime_type, file_size, media_type, storage_key, storage_bucket,
@@ -40,6 +58,9 @@ export const COLUMNS: RawBuilder<unknown> = sql`
   ${micros('created_at')}, ${micros('processed_at')}, ${micros('deleted_at')}, ${micros('upload_expires_at')},
   ${micros('purged_at')}, reservation_open, ${micros('drive_after')}, drive_count, timeout_count,
   ${micros('leftovers_due_at')}`;
+
+export const NEW_ROW_TIMES: RawBuilder<unknown> = sql`
+  ${micros('created_at')}, ${micros('upload_expires_at')}, ${micros('leftovers_due_at')}`;
 
 function micros(column: string): RawBuilder<unknown> {
   return sql`(extract(epoch from ${sql.ref(column)}) * 1000000)::bigint as ${sql.ref(column)}`;
@@ -50,7 +71,7 @@ function micros(column: string): RawBuilder<unknown> {
  * conditional statements anyway, and a page of them is the hottest read there is.
  */
 export function toMediaFile(row: MediaFileRow): MediaFile {
-  return Object.assign(new MediaFile(), {
+  return new MediaFile({
     id: row.id,
     userId: row.user_id,
     fileName: row.file_name,
@@ -79,6 +100,40 @@ export function toMediaFile(row: MediaFileRow): MediaFile {
     driveCount: row.drive_count,
     timeoutCount: row.timeout_count,
     leftoversDueAt: toDateOrNull(row.leftovers_due_at),
+  });
+}
+
+/** A row as it was just inserted. Only what could not be known comes back from the database: the rest was sent there. */
+export function newMediaFile(file: NewMediaFile, times: NewRowTimes): MediaFile {
+  return new MediaFile({
+    id: file.id,
+    userId: file.userId,
+    fileName: file.id,
+    originalFileName: file.originalFileName,
+    mimeType: file.mimeType,
+    fileSize: file.fileSize,
+    mediaType: file.mediaType,
+    storageKey: file.storageKey,
+    storageBucket: file.storageBucket,
+    width: null,
+    height: null,
+    duration: null,
+    status: 'pending',
+    processingError: null,
+    contentHash: null,
+    directHash: file.directHash,
+    metadata: null,
+    createdAtMicros: BigInt(times.created_at),
+    createdAt: toDate(times.created_at),
+    processedAt: null,
+    deletedAt: null,
+    uploadExpiresAt: toDate(times.upload_expires_at),
+    purgedAt: null,
+    reservationOpen: true,
+    driveAfter: null,
+    driveCount: 0,
+    timeoutCount: 0,
+    leftoversDueAt: toDateOrNull(times.leftovers_due_at),
   });
 }
 

@@ -6,25 +6,18 @@ import { free, hold, settle } from '../quota/quota-ledger.js';
 import { QuotaService } from '../quota/quota.service.js';
 import type { CursorPosition } from './cursor.js';
 import type { MediaFile, MediaStatus } from './media-file.entity.js';
-import { COLUMNS, type MediaFileRow, toMediaFile } from './media-file.row.js';
+import {
+  COLUMNS,
+  type MediaFileRow,
+  NEW_ROW_TIMES,
+  newMediaFile,
+  type NewMediaFile,
+  type NewRowTimes,
+  toMediaFile,
+} from './media-file.row.js';
 import type { MediaType } from './media-types.js';
 import { reservation } from './reservation.js';
 import { tellSettled } from './settled-notification.js';
-
-/** What a new row says; the database adds the times. */
-export interface NewMediaFile {
-  readonly id: string;
-  readonly userId: string;
-  readonly originalFileName: string;
-  readonly mimeType: string;
-  readonly fileSize: number;
-  readonly mediaType: MediaType;
-  readonly storageKey: string;
-  readonly storageBucket: string;
-  /** Sha-256 of the bytes; direct uploads only. */
-  readonly directHash: string | null;
-  readonly ttlSeconds: number;
-}
 
 export interface PageRequest {
   readonly userId: string;
@@ -48,6 +41,12 @@ export function ownerOf(id: string): RawBuilder<unknown> {
   return sql`select user_id from media_files where id = ${id}`;
 }
 
+/**
+ * Joins a file to the ledger that is held, in words that no index knows: a statement is planned once, perhaps while the table
+ * is empty, and must never look for a file among all those of its owner instead of by its id.
+ */
+export const OF_OWNER: RawBuilder<unknown> = sql`(media_files.user_id = owner.user_id) is true`;
+
 export function seconds(count: number): RawBuilder<unknown> {
   return sql`make_interval(secs => ${count})`;
 }
@@ -67,21 +66,22 @@ export class MediaFilesRepository {
    * @throws ProblemError `quota_exceeded`, also when the claim was lost: `IdempotencyService` tells the two apart
    */
   async insertReserving(file: NewMediaFile, claim: Claim | null = null): Promise<MediaFile> {
-    const row = await this.quota.reserving(
-      file.userId,
-      file.fileSize,
-      sql<MediaFileRow>`
-        ${reservation(file.userId, file.fileSize, claim, [file.id])}
-        insert into media_files (
-          id, user_id, file_name, original_file_name, mime_type, file_size, media_type, storage_key, storage_bucket,
-          direct_hash, status, reservation_open, upload_expires_at, leftovers_due_at)
-        select ${file.id}, user_id, ${file.id}, ${file.originalFileName}, ${file.mimeType}, ${file.fileSize}::bigint,
-          ${file.mediaType}, ${file.storageKey}, ${file.storageBucket}, ${file.directHash}, 'pending', true,
-          now() + ${seconds(file.ttlSeconds)}, now() + ${seconds(file.ttlSeconds + LEFTOVERS_GRACE_SECONDS)}
-        from ledger
-        returning ${COLUMNS}`,
-    );
-    return toMediaFile(row);
+    const times = await this.quota.reserving(file.userId, file.fileSize, insertion(file, claim));
+    return newMediaFile(file, times);
+  }
+
+  /**
+   * The same for bytes whose hash is known, unless the user has them live already. One statement for what is nearly always
+   * the case; null leaves it to the caller to find out what stood in the way: those bytes, the quota, or the claim.
+   */
+  async insertUnlessLive(
+    file: NewMediaFile,
+    contentHash: string,
+    claim: Claim | null,
+  ): Promise<MediaFile | null> {
+    const live = sql`and not exists (select from media_files where ${liveWith(file.userId, contentHash)})`;
+    const times = await this.database.first(insertion(file, claim, live));
+    return times && newMediaFile(file, times);
   }
 
   /** Deleted ones included: who asks decides what to make of them. */
@@ -108,8 +108,7 @@ export class MediaFilesRepository {
   async findLiveByHash(userId: string, contentHash: string): Promise<MediaFile | null> {
     return this.one(sql<MediaFileRow>`
       select ${COLUMNS} from media_files
-      where content_hash = ${contentHash} and user_id = ${userId} and deleted_at is null
-        and status in ('processing', 'ready')
+      where ${liveWith(userId, contentHash)}
       order by media_files.created_at, id limit 1`);
   }
 
@@ -163,7 +162,7 @@ export class MediaFilesRepository {
         set status = 'processing', reservation_open = false, content_hash = ${contentHash},
           drive_after = now() + ${seconds(driveAfterSeconds)}
         from owner
-        where media_files.user_id = owner.user_id and id = ${id} and status = 'pending' and deleted_at is null
+        where id = ${id} and ${OF_OWNER} and status = 'pending' and deleted_at is null
           and upload_expires_at > now()
         returning media_files.*),
       ledger as (${settle()})
@@ -189,7 +188,7 @@ export class MediaFilesRepository {
         update media_files
         set deleted_at = now(), drive_count = 0, drive_after = now() + ${seconds(driveAfterSeconds)}
         from owner
-        where media_files.user_id = owner.user_id and id = ${id} and deleted_at is null
+        where id = ${id} and ${OF_OWNER} and deleted_at is null
         returning media_files.*, status in ('processing', 'ready') as settled),
       ledger as (${free()})
       select ${COLUMNS}, ${tellSettled()} from file`);
@@ -199,6 +198,30 @@ export class MediaFilesRepository {
     const row = await this.database.first(query);
     return row && toMediaFile(row);
   }
+}
+
+/** Reserves and inserts; no row when the bytes do not fit, the claim was lost, or the condition does not hold. */
+function insertion(
+  file: NewMediaFile,
+  claim: Claim | null,
+  andOnlyIf?: RawBuilder<unknown>,
+): RawBuilder<NewRowTimes> {
+  return sql<NewRowTimes>`
+    ${reservation(file.userId, file.fileSize, claim, [file.id], andOnlyIf)}
+    insert into media_files (
+      id, user_id, file_name, original_file_name, mime_type, file_size, media_type, storage_key, storage_bucket,
+      direct_hash, status, reservation_open, upload_expires_at, leftovers_due_at)
+    select ${file.id}, user_id, ${file.id}, ${file.originalFileName}, ${file.mimeType}, ${file.fileSize}::bigint,
+      ${file.mediaType}, ${file.storageKey}, ${file.storageBucket}, ${file.directHash}, 'pending', true,
+      now() + ${seconds(file.ttlSeconds)}, now() + ${seconds(file.ttlSeconds + LEFTOVERS_GRACE_SECONDS)}
+    from ledger
+    returning ${NEW_ROW_TIMES}`;
+}
+
+/** The user's verified files with these bytes. */
+function liveWith(userId: string, contentHash: string): RawBuilder<unknown> {
+  return sql`content_hash = ${contentHash} and user_id = ${userId} and deleted_at is null
+    and status in ('processing', 'ready')`;
 }
 
 /** Exact to the microsecond: a float of seconds would not be. */

@@ -4,7 +4,7 @@ import { Database } from '../database/database.js';
 import { free, hold, release } from '../quota/quota-ledger.js';
 import type { ImageMetadata, MediaFile } from './media-file.entity.js';
 import { COLUMNS, type MediaFileRow, toMediaFile } from './media-file.row.js';
-import { LEFTOVERS_GRACE_SECONDS, ownerOf, seconds } from './media-files.repository.js';
+import { LEFTOVERS_GRACE_SECONDS, OF_OWNER, ownerOf, seconds } from './media-files.repository.js';
 import { tellSettled } from './settled-notification.js';
 
 /** What processing found out. */
@@ -52,7 +52,7 @@ export class MediaLifecycleRepository {
         set status = 'failed', processing_error = ${code}, processed_at = now(), drive_count = 0,
           drive_after = now() + ${seconds(driveAfterSeconds)}
         from owner
-        where media_files.user_id = owner.user_id and id = ${id} and status = 'processing' and deleted_at is null
+        where id = ${id} and ${OF_OWNER} and status = 'processing' and deleted_at is null
         returning media_files.*, true as settled),
       ledger as (${free()})
       select id, ${tellSettled()} from file`);
@@ -105,7 +105,7 @@ export class MediaLifecycleRepository {
         set reservation_open = false, purged_at = coalesce(purged_at, now()), drive_after = null, drive_count = 0,
           leftovers_due_at = now() + ${seconds(LEFTOVERS_GRACE_SECONDS)}
         from owner
-        where media_files.user_id = owner.user_id and id = ${id} and reservation_open
+        where id = ${id} and ${OF_OWNER} and reservation_open
           and upload_expires_at <= now() and (status = 'failed' or deleted_at is not null)
         returning media_files.*),
       ledger as (${release()})

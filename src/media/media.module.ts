@@ -11,7 +11,7 @@ import { BatchUploadsRepository } from './batch-uploads.repository.js';
 import { BatchUploadsService } from './batch-uploads.service.js';
 import { DirectUploadService } from './direct-upload.service.js';
 import { MediaController } from './media.controller.js';
-import { MediaFile } from './media-file.entity.js';
+import { MediaFileSchema } from './media-file.schema.js';
 import { MediaFilePresenter } from './media-file.presenter.js';
 import { MediaFilesRepository } from './media-files.repository.js';
 import { MediaFilesService } from './media-files.service.js';
@@ -23,7 +23,7 @@ import { UploadsService } from './uploads.service.js';
 
 @Module({
   imports: [
-    MikroOrmModule.forFeature([MediaFile]),
+    MikroOrmModule.forFeature([MediaFileSchema]),
     IdempotencyModule,
     QuotaModule,
     MulterModule.registerAsync({

@@ -7,7 +7,7 @@ import { JobQueue } from '../queue/job-queue.js';
 import type { JobAttempt, JobOutcome } from '../queue/jobs.js';
 import { derivativeKey } from '../storage/object-key.js';
 import { ObjectStorage } from '../storage/object-storage.js';
-import { ImageProcessor, type ProcessedImage } from './image/image-processor.js';
+import { ImagePipeline, type ProcessedImage } from './image/image-pipeline.js';
 import { PermanentFault, ProcessingTimeout, type ProcessingErrorCode } from './image/processing-fault.js';
 import { readOriginal } from './original-reader.js';
 
@@ -25,7 +25,7 @@ export class GenerateThumbnailsHandler {
     private readonly files: MediaFilesRepository,
     private readonly lifecycle: MediaLifecycleRepository,
     private readonly storage: ObjectStorage,
-    private readonly images: ImageProcessor,
+    private readonly images: ImagePipeline,
     private readonly queue: JobQueue,
     @Inject(APP_CONFIG) private readonly config: AppConfig,
   ) {}

@@ -10,7 +10,6 @@ export type StorageArea = 'uploads' | 'media';
 export interface ObjectStat {
   /** Bytes. */
   readonly size: number;
-  readonly contentType: string;
   /** Opaque version of the bytes: another upload to the same key has another generation. */
   readonly generation: string;
 }

@@ -142,7 +142,7 @@ export function describeObjectStorage(name: string, makeSubject: () => Promise<O
         await storage.promote(key, await harness.generationOf('uploads', key), JPEG);
 
         expect(await harness.bytesOf('media', key)).toEqual(bytes);
-        expect(await storage.stat('media', key)).toMatchObject({ size: 5000, contentType: 'image/jpeg' });
+        expect(await storage.stat('media', key)).toMatchObject({ size: 5000 });
         expect(await harness.bytesOf('uploads', key)).toEqual(bytes);
       });
 
@@ -208,7 +208,7 @@ export function describeObjectStorage(name: string, makeSubject: () => Promise<O
         });
 
         expect(await harness.bytesOf('media', key)).toEqual(Buffer.from('webp'));
-        expect(await storage.stat('media', key)).toMatchObject({ size: 4, contentType: 'image/webp' });
+        expect(await storage.stat('media', key)).toMatchObject({ size: 4 });
         expect(await storage.stat('uploads', key)).toBeNull();
       });
 
@@ -223,7 +223,7 @@ export function describeObjectStorage(name: string, makeSubject: () => Promise<O
         });
 
         expect(await harness.bytesOf('media', key)).toEqual(Buffer.from('second!'));
-        expect(await storage.stat('media', key)).toMatchObject({ size: 7, contentType: 'image/webp' });
+        expect(await storage.stat('media', key)).toMatchObject({ size: 7 });
         expect(await harness.generationOf('media', key)).not.toBe(first);
       });
 

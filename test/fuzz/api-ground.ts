@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { JobQueue } from '../../src/queue/job-queue.js';
 import { QuotaReconciler } from '../../src/quota/quota-reconciler.js';
@@ -213,7 +213,8 @@ export class Ground {
     const objects = names.map(
       async (name) =>
         `${name} ${createHash('sha256')
-          .update(await readFile(join(folder, name)))
+          // Labels are links, and what they say is where they lead.
+          .update(await readFile(join(folder, name)).catch(() => readlink(join(folder, name))))
           .digest('hex')}`,
     );
     return [...rows.flat().map(({ row }) => row), ...(await Promise.all(objects))].join('\n');

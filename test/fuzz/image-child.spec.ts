@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { ProcessedImage } from '../../src/processing/image/image-processor.js';
+import type { ProcessedImage } from '../../src/processing/image/image-pipeline.js';
 import { photo, webpImage } from '../support/images.js';
 import { riffChunk } from './image-blocks.js';
 import type { UploadedFile } from './image-child.js';

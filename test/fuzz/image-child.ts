@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { join } from 'node:path';
-import type { ProcessedImage } from '../../src/processing/image/image-processor.js';
+import type { ProcessedImage } from '../../src/processing/image/image-pipeline.js';
 import type { ProcessingErrorCode } from '../../src/processing/image/processing-fault.js';
 
 /** A file as the worker gets it. */

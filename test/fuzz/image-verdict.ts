@@ -1,4 +1,4 @@
-import type { ProcessedImage } from '../../src/processing/image/image-processor.js';
+import type { ProcessedImage } from '../../src/processing/image/image-pipeline.js';
 import type { ProcessingErrorCode } from '../../src/processing/image/processing-fault.js';
 import { sharp } from '../../src/processing/image/sharp-hardening.js';
 import { split } from './image-blocks.js';

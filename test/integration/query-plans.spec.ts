@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Database } from '../../src/database/database.js';
 import { migrate } from '../../src/database/migrate.js';
 import { ormOptions } from '../../src/database/orm-options.js';
-import { MediaFile } from '../../src/media/media-file.entity.js';
+import type { MediaFile } from '../../src/media/media-file.entity.js';
+import { MediaFileSchema } from '../../src/media/media-file.schema.js';
 import type { PageRequest } from '../../src/media/media-files.repository.js';
 import { QuotaReconciler } from '../../src/quota/quota-reconciler.js';
 import { StorageQuota } from '../../src/quota/storage-quota.entity.js';
@@ -44,7 +45,7 @@ describe(`the plans of the queries, at ${FILES} files of which one user has a fi
     database = await createTestDatabase();
     orm = await MikroORM.init({
       ...ormOptions(database.url, 2),
-      entities: [UserProfile, StorageQuota, MediaFile],
+      entities: [UserProfile, StorageQuota, MediaFileSchema],
     });
     await migrate(orm, database.url);
     await insertManyMediaFiles(database);

@@ -1,4 +1,4 @@
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, writeFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { LocalObjectStorage } from '../../src/storage/local/local-object-storage.js';
 import { type Answer, sha256 } from './api-client.js';
@@ -273,6 +273,8 @@ async function damageSidecar(path: string): Promise<void> {
   const folder = dirname(path);
   const names = await readdir(folder);
   const sidecar = names.find((name) => join(folder, name).startsWith(`${path}.`));
+  // A link that leads nowhere cannot be written to.
+  await rm(join(folder, sidecar ?? 'missing'));
   await writeFile(join(folder, sidecar ?? 'missing'), '{');
 }
 

@@ -5,7 +5,8 @@ import type { Database } from '../../src/database/database.js';
 import type { Claim } from '../../src/idempotency/claim.js';
 import { IdempotencyRepository } from '../../src/idempotency/idempotency.repository.js';
 import { BatchUploadsRepository } from '../../src/media/batch-uploads.repository.js';
-import { MediaFilesRepository, type NewMediaFile } from '../../src/media/media-files.repository.js';
+import type { NewMediaFile } from '../../src/media/media-file.row.js';
+import { MediaFilesRepository } from '../../src/media/media-files.repository.js';
 import { MediaLifecycleRepository } from '../../src/media/media-lifecycle.repository.js';
 import { QuotaService } from '../../src/quota/quota.service.js';
 

@@ -1,27 +1,18 @@
-import { rgbaToThumbHash } from 'thumbhash';
 import type { Sharp } from 'sharp';
 import type { Deadline } from './deadline.js';
 import { faultOfInput, faultOfOutput, isHarmlessWarning } from './decoder-errors.js';
 import { decoderTurns } from './decoder-turns.js';
 import type { RenderPlan, Size } from './image-geometry.js';
 import type { ImageHeader } from './image-header.js';
+import { placeholderOf, type RawImage } from './placeholder.js';
 import { sharp, untrustedInput, type Strictness } from './sharp-hardening.js';
 
 const WEBP = { quality: 80, effort: 2 } as const;
-/** A ThumbHash keeps at most 7 × 7 frequencies: more pixels than this change nothing but the time it takes. */
-const HASH_SIDE = 48;
-
 interface RenderedDerivatives {
   readonly thumbnail: Buffer;
   readonly medium: Buffer;
   /** Base64. */
   readonly thumbHash: string;
-}
-
-/** Pixels without any metadata: 8-bit sRGB with or without alpha. */
-interface RawImage extends Size {
-  readonly data: Buffer;
-  readonly channels: 1 | 2 | 3 | 4;
 }
 
 /**
@@ -37,12 +28,11 @@ export async function renderDerivatives(
 ): Promise<RenderedDerivatives> {
   const image = await decode(bytes, header, plan.intermediate, maxPixels, deadline);
   try {
-    const [thumbnail, medium, thumbHash] = await Promise.all([
+    const [thumbnail, medium] = await Promise.all([
       decoderTurns.run(() => encode(image, plan.thumbnail, 'cover', deadline)),
       decoderTurns.run(() => encode(image, plan.medium, 'fill', deadline)),
-      decoderTurns.run(() => hash(image, deadline)),
     ]);
-    return { thumbnail, medium, thumbHash };
+    return { thumbnail, medium, thumbHash: placeholderOf(image) };
   } catch (error) {
     throw faultOfOutput(error);
   }
@@ -112,14 +102,4 @@ async function encode(
     .timeout({ seconds: deadline.remainingSeconds() })
     .webp(WEBP)
     .toBuffer();
-}
-
-async function hash(image: RawImage, deadline: Deadline): Promise<string> {
-  const { data, info } = await open(image)
-    .resize(HASH_SIDE, HASH_SIDE, { fit: 'inside', withoutEnlargement: true })
-    .ensureAlpha()
-    .timeout({ seconds: deadline.remainingSeconds() })
-    .raw()
-    .toBuffer({ resolveWithObject: true });
-  return Buffer.from(rgbaToThumbHash(info.width, info.height, data)).toString('base64');
 }

@@ -2,43 +2,13 @@ import { renderDerivatives } from './derivatives.js';
 import { Deadline } from './deadline.js';
 import { inspectStructure, type FileStructure } from './file-structure.js';
 import { mimeTypeOf, sniffFormat, type ImageFormat } from './image-format.js';
+import { type ImageLimits, ImagePipeline, type ProcessedImage } from './image-pipeline.js';
 import { decodeCost, decodedBytes, planDerivatives, type Size } from './image-geometry.js';
 import { readHeader, type ImageHeader } from './image-header.js';
 import { PixelBudget } from './pixel-budget.js';
 import { withoutTexts } from './png-texts.js';
 import { PermanentFault } from './processing-fault.js';
 import { takenAtFrom } from './taken-at.js';
-
-export interface ImageLimits {
-  /** Width × height of one frame. */
-  readonly maxPixels: number;
-  /** For one image, from the moment its decode may start. */
-  readonly timeoutSeconds: number;
-  /** Default 1,000. */
-  readonly maxFrames?: number;
-}
-
-/** What clients see as `metadata` of an image. */
-export interface ImageMetadata {
-  readonly format: ImageFormat;
-  readonly frames: number;
-  readonly hasAlpha: boolean;
-  /** ISO 8601, UTC. */
-  readonly takenAt: string | null;
-  /** A ThumbHash (a blurred placeholder of about 25 bytes) in base64. */
-  readonly thumbHash: string;
-}
-
-export interface ProcessedImage {
-  /** Of the oriented image as decoded, whatever the client said. */
-  readonly width: number;
-  readonly height: number;
-  readonly metadata: ImageMetadata;
-  /** WebP. */
-  readonly thumbnail: Buffer;
-  /** WebP. */
-  readonly medium: Buffer;
-}
 
 const DEFAULT_MAX_FRAMES = 1_000;
 /** All frames of an animation together may have this many times the pixels that one may have. */
@@ -55,21 +25,19 @@ const MAX_SIDE = 100_000;
 const MAX_JPEG_SCANS = 100;
 
 /**
- * Verifies an uploaded image and makes its derivatives. Trusts nothing about the bytes: everything that decides
- * how much work they are is checked before they are decoded.
+ * The work itself, in the thread that it is called in. Trusts nothing about the bytes: everything that decides how much
+ * work they are is checked before they are decoded.
  */
-export class ImageProcessor {
+export class ImageProcessor extends ImagePipeline {
   /** @param budget shared by all jobs of the process; by default one image of the largest size at a time, or many small ones */
   constructor(
     private readonly limits: ImageLimits,
     private readonly budget = new PixelBudget(limits.maxPixels),
-  ) {}
+  ) {
+    super();
+  }
 
-  /**
-   * Throws `PermanentFault` when the file can never be processed, and `ProcessingTimeout` when it took too long.
-   * Any other error is the machine's, and the job may be tried again.
-   */
-  async process(original: Buffer, declaredMimeType: string): Promise<ProcessedImage> {
+  override async process(original: Buffer, declaredMimeType: string): Promise<ProcessedImage> {
     const format = verifyFormat(original, declaredMimeType);
     const bytes = format === 'png' ? withoutTexts(original) : original;
     const structure = inspectStructure(bytes, format);

@@ -114,8 +114,8 @@ export class BullJobQueue extends JobQueue implements OnModuleInit, OnApplicatio
     };
     try {
       await this.redis.ask(async (redis) => {
-        await forgetFinished(redis, this.queue, id);
-        await this.queue.add(job.name, job, options);
+        // Sent together, over one connection, so they are carried out in this order.
+        await Promise.all([forgetFinished(redis, this.queue, id), this.queue.add(job.name, job, options)]);
       });
     } catch (error) {
       // Not the error itself: the library hangs whole scripts onto it, which would end up in the log.

@@ -92,13 +92,7 @@ export class GcsObjectStorage extends ObjectStorage {
 
   override async stat(area: StorageArea, key: string): Promise<ObjectStat | null> {
     const found = await this.find('stat', area, key);
-    return (
-      found && {
-        size: Number(found.size),
-        contentType: found.contentType ?? 'application/octet-stream',
-        generation: String(found.generation),
-      }
-    );
+    return found && { size: Number(found.size), generation: String(found.generation) };
   }
 
   override async readHead(area: StorageArea, key: string, length: number): Promise<Buffer> {

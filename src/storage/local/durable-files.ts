@@ -1,6 +1,17 @@
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { copyFile, link, mkdir, open, readdir, rm, rmdir, stat, type FileHandle } from 'node:fs/promises';
+import { type BigIntStats, constants } from 'node:fs';
+import {
+  copyFile,
+  link,
+  mkdir,
+  open,
+  readdir,
+  rm,
+  rmdir,
+  stat,
+  unlink,
+  type FileHandle,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 /** Which bytes lie at a path. */
@@ -34,7 +45,10 @@ export function isFileSystemError(error: unknown, ...codes: string[]): error is 
 }
 
 export async function versionOf(path: string): Promise<FileVersion> {
-  const { ino, mtimeNs, size } = await stat(path, { bigint: true });
+  return versionIn(await stat(path, { bigint: true }));
+}
+
+function versionIn({ ino, mtimeNs, size }: BigIntStats): FileVersion {
   // Hashed, because it is shown to clients as an ETag, and inode numbers are nobody's business.
   const generation = createHash('sha256').update(`${ino}-${mtimeNs}-${size}`).digest('hex').slice(0, 32);
   return { size: Number(size), generation };
@@ -42,6 +56,17 @@ export async function versionOf(path: string): Promise<FileVersion> {
 
 export async function versionOrNull(path: string): Promise<FileVersion | null> {
   return versionOf(path).catch(nullIfMissing);
+}
+
+/** Waits for both, whatever becomes of them: nobody may clean up while the other one is still at work. */
+async function allSettledOrThrow(...works: Promise<void>[]): Promise<void> {
+  await Promise.allSettled(works);
+  await Promise.all(works);
+}
+
+/** Removes a file, if it is there. */
+export async function removeFile(path: string): Promise<void> {
+  await unlink(path).catch(nullIfMissing);
 }
 
 /** For `catch`: turns "nothing is there" into null, and lets every other error pass. */
@@ -55,17 +80,21 @@ export function nullIfMissing(error: unknown): null {
 /**
  * Writes a new file and flushes it to the disk. What a failure leaves is for the caller to remove.
  *
+ * @param meanwhile what may be done while the disk is busy: the bytes are complete by then, and their version is known
  * @throws EEXIST when there is one already
  */
 export async function writeDurably(
   path: string,
   body: string | Uint8Array | AsyncIterable<Uint8Array>,
-): Promise<void> {
+  meanwhile: (version: FileVersion) => Promise<void> = async () => {},
+): Promise<FileVersion> {
   const handle = await open(path, 'wx');
   try {
     await handle.writeFile(body);
     await stamp(handle);
-    await handle.sync();
+    const version = versionIn(await handle.stat({ bigint: true }));
+    await allSettledOrThrow(handle.sync(), meanwhile(version));
+    return version;
   } finally {
     await handle.close();
   }
@@ -113,15 +142,16 @@ export async function syncDirectory(path: string): Promise<void> {
 }
 
 /**
- * Runs an action that creates a file in a folder, with the folder made first, and made again when a concurrent
- * deletion found it empty in between and pruned it.
+ * Runs an action that creates a file in a folder. Nearly always the folder is there; where not, it is made, and made again
+ * when a concurrent deletion found it empty in between and pruned it.
  */
-export async function inDirectory(path: string, action: () => Promise<void>): Promise<void> {
+export async function inDirectory<Result>(path: string, action: () => Promise<Result>): Promise<Result> {
   for (let attempt = 1; ; attempt++) {
     try {
-      await makeDirectoryDurably(path);
-      await action();
-      return;
+      if (attempt > 1) {
+        await makeDirectoryDurably(path);
+      }
+      return await action();
     } catch (error) {
       if (!isFileSystemError(error, ...PRUNED) || attempt === DIRECTORY_ATTEMPTS) {
         throw error;

@@ -1,8 +1,6 @@
-import { constants, createReadStream } from 'node:fs';
+import { constants } from 'node:fs';
 import { access, mkdir, open } from 'node:fs/promises';
-import { basename } from 'node:path';
-import { PassThrough, type Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
+import { PassThrough, Readable } from 'node:stream';
 import type { OnApplicationShutdown } from '@nestjs/common';
 import { assertObjectKey } from '../object-key.js';
 import {
@@ -18,7 +16,7 @@ import { ObjectNotFoundError, StorageUnavailableError } from '../storage.errors.
 import { isFileSystemError } from './durable-files.js';
 import { LengthMismatchError, ObjectExistsError, UploadInterruptedError } from './local-upload.errors.js';
 import { LocalUrlSigner } from './local-url-signer.js';
-import { ObjectFiles, type StoredObject } from './object-files.js';
+import { type LocatedFile, ObjectFiles, type StoredObject } from './object-files.js';
 import { ObjectPaths } from './object-path.js';
 
 export interface LocalObjectStorageOptions {
@@ -40,9 +38,14 @@ export interface LocalObjectStorageOptions {
   readonly hardLinks?: boolean;
 }
 
+/**
+ * Read at once at most. Every piece is a trip to another thread and back, and memory that has to be collected; an image,
+ * which is bounded by `IMAGE_MAX_BYTES`, mostly is one piece.
+ */
+const READ_BYTES = 16 * 1024 * 1024;
+
 /** What the signature of an upload allowed it to be. */
 export interface UploadTerms {
-  readonly contentType: string;
   /** Bytes, exactly. */
   readonly contentLength: number;
 }
@@ -75,9 +78,8 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
     const contentLengthRange = `${contentLength},${contentLength}`;
     const ifGenerationMatch = '0';
     const facts = { key, expires, contentType, contentLengthRange, ifGenerationMatch };
-    const query = new URLSearchParams({ expires: String(expires), signature: this.signer.signUpload(facts) });
     return {
-      url: `${this.options.apiBaseUrl}/v1/storage/uploads/${key}?${query.toString()}`,
+      url: `${this.options.apiBaseUrl}/v1/storage/uploads/${key}?${signedQuery(expires, this.signer.signUpload(facts))}`,
       headers: {
         'content-type': contentType,
         'x-goog-content-length-range': contentLengthRange,
@@ -96,42 +98,49 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
    */
   async receiveUpload(key: string, body: AsyncIterable<Uint8Array>, terms: UploadTerms): Promise<ObjectStat> {
     return translateErrors('receiveUpload', async () => {
-      if (await this.files.isTaken('uploads', key)) {
+      if (await this.files.isTaken(key)) {
         throw new ObjectExistsError();
       }
-      const { contentType, contentLength } = terms;
-      const sidecar = { contentType, originalFileName: basename(key) };
-      const version = await this.files.create('uploads', key, exactly(body, contentLength), sidecar);
-      return { ...version, contentType };
+      return this.files.create(key, exactly(body, terms.contentLength));
     });
   }
 
   override async stat(area: StorageArea, key: string): Promise<ObjectStat | null> {
     return translateErrors('stat', async () => {
-      const found = await this.files.find(area, key);
-      return (
-        found && { size: found.size, contentType: found.sidecar.contentType, generation: found.generation }
-      );
+      const found = await this.find(area, key);
+      return found && { size: found.size, generation: found.generation };
     });
   }
 
   override async readHead(area: StorageArea, key: string, length: number): Promise<Buffer> {
     return translateErrors('readHead', async () => {
       const { path, size } = await this.require('readHead', area, key);
-      const end = Math.min(length, size) - 1;
-      // A stream with its end before its start would read everything.
-      return end < 0
-        ? Buffer.alloc(0)
-        : buffer(createReadStream(path, { end })).catch(asNotFound('readHead'));
+      if (size === 0) {
+        return Buffer.alloc(0);
+      }
+      const handle = await open(path, 'r').catch(asNotFound('readHead'));
+      try {
+        const { buffer, bytesRead } = await handle.read(Buffer.alloc(Math.min(length, size)), {
+          position: 0,
+        });
+        return buffer.subarray(0, bytesRead);
+      } finally {
+        await handle.close();
+      }
     });
   }
 
   override async openRead(area: StorageArea, key: string): Promise<Readable> {
     return translateErrors('openRead', async () => {
-      const { path } = await this.require('openRead', area, key);
+      const { path, size } = await this.require('openRead', area, key);
+      if (size === 0) {
+        return Readable.from([]);
+      }
       const handle = await open(path, 'r').catch(asNotFound('openRead'));
-      const bytes = handle.createReadStream();
-      const readable = new PassThrough();
+      const highWaterMark = Math.min(size, READ_BYTES);
+      // The bytes of a file never change. Without the end, one more piece would be read to find that there is none.
+      const bytes = handle.createReadStream({ start: 0, end: size - 1, highWaterMark });
+      const readable = new PassThrough({ highWaterMark });
       bytes.once('error', (cause) => readable.destroy(new StorageUnavailableError('openRead', { cause })));
       // A reader that loses interest must not leave the file open.
       readable.once('close', () => bytes.destroy());
@@ -141,7 +150,7 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
 
   override async promote(key: string, generation: string, metadata: ObjectMetadata): Promise<void> {
     await translateErrors('promote', async () => {
-      const promoted = await this.files.find('media', key);
+      const promoted = await this.files.findMedia(key);
       if (promoted?.sidecar.promotedFrom === generation) {
         return;
       }
@@ -155,9 +164,7 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
 
   override async put(key: string, body: Buffer, metadata: ObjectMetadata): Promise<void> {
     const { contentType, originalFileName } = metadata;
-    await translateErrors('put', () =>
-      this.files.replace('media', key, body, { contentType, originalFileName }),
-    );
+    await translateErrors('put', () => this.files.replace(key, body, { contentType, originalFileName }));
   }
 
   override async delete(area: StorageArea, key: string): Promise<void> {
@@ -170,11 +177,8 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
       return `${this.options.publicBaseUrl}/${key}`;
     }
     const expires = readExpiry(Date.now(), this.options.readUrlTtlSeconds);
-    const query = new URLSearchParams({
-      expires: String(expires),
-      signature: this.signer.signRead({ key, expires }),
-    });
-    return `${this.options.apiBaseUrl}/v1/storage/media/${key}?${query.toString()}`;
+    const signature = this.signer.signRead({ key, expires });
+    return `${this.options.apiBaseUrl}/v1/storage/media/${key}?${signedQuery(expires, signature)}`;
   }
 
   override async check(): Promise<void> {
@@ -188,7 +192,7 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
 
   /** An object of the media area with all that serving it takes, or null. The uploads area is never served. */
   async findMedia(key: string): Promise<StoredObject | null> {
-    return translateErrors('findMedia', () => this.files.find('media', key));
+    return translateErrors('findMedia', () => this.files.findMedia(key));
   }
 
   /** Does for uploads what the lifecycle rule of a cloud bucket does, whether they were promoted or not. */
@@ -204,13 +208,22 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
     await this.files.settled();
   }
 
-  private async require(operation: string, area: StorageArea, key: string): Promise<StoredObject> {
-    const found = await this.files.find(area, key);
+  private async require(operation: string, area: StorageArea, key: string): Promise<LocatedFile> {
+    const found = await this.find(area, key);
     if (found === null) {
       throw new ObjectNotFoundError(operation);
     }
     return found;
   }
+
+  private find(area: StorageArea, key: string): Promise<LocatedFile | null> {
+    return area === 'media' ? this.files.findMedia(key) : this.files.findUpload(key);
+  }
+}
+
+/** Neither digits nor base64url need escaping in a query. */
+function signedQuery(expires: number, signature: string): string {
+  return `expires=${expires}&signature=${signature}`;
 }
 
 /** Passes a body on as long as it can still have exactly that length. */

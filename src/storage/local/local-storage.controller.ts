@@ -181,7 +181,7 @@ export class LocalStorageController {
     requireUnexpired(expires);
     const contentLength = Number.parseInt(contentLengthRange, 10);
     requireDeclaredLength(request, contentLength);
-    return { contentType, contentLength };
+    return { contentLength };
   }
 
   /** @returns the `Cache-Control` for the answer */

@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { assertObjectKey } from '../object-key.js';
 
 /** What the signature of an upload covers: as the client sends it, so that a changed header is a changed signature. */
@@ -28,11 +28,14 @@ const MIN_KEY_BYTES = 32;
  * made for reading can never be used to write. Changing what is covered means a new version.
  */
 export class LocalUrlSigner {
+  private readonly key: KeyObject;
+
   /** @throws RangeError when the key has less than 32 bytes */
-  constructor(private readonly signingKey: Buffer) {
+  constructor(signingKey: Buffer) {
     if (signingKey.length < MIN_KEY_BYTES) {
       throw new RangeError(`The signing key must have at least ${MIN_KEY_BYTES} bytes`);
     }
+    this.key = createSecretKey(signingKey);
   }
 
   /** @throws InvalidObjectKeyError */
@@ -56,7 +59,7 @@ export class LocalUrlSigner {
   }
 
   private sign(text: string): string {
-    return createHmac('sha256', this.signingKey).update(text).digest('base64url');
+    return createHmac('sha256', this.key).update(text).digest('base64url');
   }
 
   private verify(text: string, signature: string): boolean {

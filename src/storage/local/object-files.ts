@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ObjectMetadata, StorageArea } from '../object-storage.js';
 import {
@@ -8,6 +8,7 @@ import {
   isFileSystemError,
   nullIfMissing,
   pruneEmptyDirectories,
+  removeFile,
   removeStaleFiles,
   syncDirectory,
   tryLink,
@@ -15,6 +16,7 @@ import {
   versionOrNull,
   writeDurably,
 } from './durable-files.js';
+import { readLabel, writeLabel } from './labels.js';
 import { ObjectExistsError } from './local-upload.errors.js';
 import type { ObjectPaths } from './object-path.js';
 
@@ -24,9 +26,13 @@ export interface Sidecar extends ObjectMetadata {
   readonly promotedFrom?: string;
 }
 
-/** An object as it lies on the disk. */
-export interface StoredObject extends FileVersion {
+/** Bytes, and where they lie. */
+export interface LocatedFile extends FileVersion {
   readonly path: string;
+}
+
+/** A verified object as it lies on the disk. */
+export interface StoredObject extends LocatedFile {
   readonly sidecar: Sidecar;
 }
 
@@ -34,9 +40,10 @@ export interface StoredObject extends FileVersion {
 const FIND_ATTEMPTS = 5;
 
 /**
- * Objects as files. An object is its bytes plus a sidecar with its metadata, and there only when both are. The sidecar
- * is named after the generation of the bytes it belongs to, so that the loser of a race cannot relabel the
- * winner's bytes, and replaced bytes never show under the new label.
+ * Objects as files. In the media area an object is its bytes plus a sidecar with its metadata, and there only when both
+ * are. The sidecar is named after the generation of the bytes it belongs to, so that the loser of a race cannot relabel
+ * the winner's bytes, and replaced bytes never show under the new label. An upload is its bytes alone: what it is to be
+ * has been signed, and what it is will be measured.
  *
  * Bytes go to a temporary file first, complete and flushed, and are then linked or renamed into place. Throws what
  * the file system throws.
@@ -49,14 +56,14 @@ export class ObjectFiles {
     private readonly hardLinks: boolean,
   ) {}
 
-  async find(area: StorageArea, key: string): Promise<StoredObject | null> {
-    const path = this.paths.object(area, key);
+  async findMedia(key: string): Promise<StoredObject | null> {
+    const path = this.paths.object('media', key);
     for (let attempt = 0; attempt < FIND_ATTEMPTS; attempt++) {
       const version = await versionOrNull(path);
       if (version === null) {
         return null;
       }
-      const sidecar = await readSidecar(this.paths.sidecar(area, key, version.generation));
+      const sidecar = await readSidecar(this.paths.sidecar('media', key, version.generation));
       if (sidecar !== null) {
         return { ...version, path, sidecar };
       }
@@ -64,29 +71,42 @@ export class ObjectFiles {
     return null;
   }
 
-  /** Whether anything blocks the object's place, even what a killed process left there in half. */
-  async isTaken(area: StorageArea, key: string): Promise<boolean> {
-    return (await versionOrNull(this.paths.object(area, key))) !== null;
+  /** Bytes that were put and not looked at yet. */
+  async findUpload(key: string): Promise<LocatedFile | null> {
+    const path = this.paths.object('uploads', key);
+    const version = await versionOrNull(path);
+    return version && { ...version, path };
   }
 
-  /** Stores a new object. @throws ObjectExistsError when there is one */
-  async create(
-    area: StorageArea,
-    key: string,
-    body: AsyncIterable<Uint8Array>,
-    sidecar: Sidecar,
-  ): Promise<FileVersion> {
+  /** Whether there is an upload. */
+  async isTaken(key: string): Promise<boolean> {
+    return (await versionOrNull(this.paths.object('uploads', key))) !== null;
+  }
+
+  /** Stores a new upload. @throws ObjectExistsError when there is one */
+  async create(key: string, body: AsyncIterable<Uint8Array>): Promise<FileVersion> {
+    const path = this.paths.object('uploads', key);
     return this.withTemporary(async (temporary) => {
-      await writeDurably(temporary, body);
-      return this.publish(area, key, temporary, sidecar, (path) => this.moveIfAbsent(temporary, path));
+      const version = await this.write(temporary, body);
+      await inDirectory(dirname(path), () => this.moveIfAbsent(temporary, path));
+      await syncDirectory(dirname(path));
+      return version;
     });
   }
 
-  /** Stores an object, whether there was one or not. */
-  async replace(area: StorageArea, key: string, body: Uint8Array, sidecar: Sidecar): Promise<void> {
+  /** Stores an object, whether there was one or not. Its sidecar is written while the disk is busy with the bytes. */
+  async replace(key: string, body: Uint8Array, sidecar: Sidecar): Promise<void> {
     await this.withTemporary(async (temporary) => {
-      await writeDurably(temporary, body);
-      await this.publish(area, key, temporary, sidecar, (path) => rename(temporary, path));
+      let label: string | null = null;
+      const written = this.write(temporary, body, ({ generation }) => {
+        label = this.paths.sidecar('media', key, generation);
+        return this.writeSidecar(label, sidecar);
+      });
+      const version = await written.catch(async (error: unknown) => {
+        await (label && removeFile(label));
+        throw error;
+      });
+      await this.publish(key, version, temporary);
     });
   }
 
@@ -98,10 +118,12 @@ export class ObjectFiles {
   async promote(key: string, generation: string, sidecar: Sidecar): Promise<boolean> {
     return this.withTemporary(async (temporary) => {
       const source = this.paths.object('uploads', key);
-      if (!(await this.linkOrCopy(source, generation, temporary))) {
+      const version = await this.linkOrCopy(source, generation, temporary);
+      if (version === null) {
         return false;
       }
-      await this.publish('media', key, temporary, sidecar, (path) => rename(temporary, path));
+      await this.writeSidecar(this.paths.sidecar('media', key, version.generation), sidecar);
+      await this.publish(key, version, temporary);
       return true;
     });
   }
@@ -115,13 +137,13 @@ export class ObjectFiles {
     }
     // The sidecar first: without it the object is gone for every reader, and while the bytes are there, a second
     // try after a crash still knows what the sidecar was called.
-    await rm(this.paths.sidecar(area, key, version.generation), { force: true });
+    await removeFile(this.paths.sidecar(area, key, version.generation));
     await this.withTemporary(async (temporary) => {
       // Taken aside, then looked at: it may be a newer object than the one above.
       await rename(path, temporary).catch(nullIfMissing);
       const taken = await versionOrNull(temporary);
       if (taken !== null && taken.generation !== version.generation) {
-        await rm(this.paths.sidecar(area, key, taken.generation), { force: true });
+        await removeFile(this.paths.sidecar(area, key, taken.generation));
       }
     });
     await syncDirectory(dirname(path));
@@ -143,75 +165,85 @@ export class ObjectFiles {
     await Promise.allSettled(this.writing);
   }
 
-  /** Makes complete bytes visible under their key: first the sidecar, then the bytes by `place`. */
-  private async publish(
-    area: StorageArea,
-    key: string,
-    temporary: string,
-    sidecar: Sidecar,
-    place: (path: string) => Promise<void>,
-  ): Promise<FileVersion> {
-    const path = this.paths.object(area, key);
-    const version = await versionOf(temporary);
+  /** Makes complete bytes visible under their key. Their sidecar is there already. */
+  private async publish(key: string, version: FileVersion, temporary: string): Promise<void> {
+    const path = this.paths.object('media', key);
+    const label = this.paths.sidecar('media', key, version.generation);
     const replaced = await versionOrNull(path);
-    const label = this.paths.sidecar(area, key, version.generation);
-    await this.writeSidecar(label, sidecar);
     try {
-      await place(path);
+      await rename(temporary, path);
     } catch (error) {
       // Unless the same bytes were promoted twice at once and the other one has made it.
       if ((await versionOrNull(path))?.generation !== version.generation) {
-        await rm(label, { force: true });
+        await removeFile(label);
       }
       throw error;
     }
     await syncDirectory(dirname(path));
     if (replaced !== null && replaced.generation !== version.generation) {
-      await rm(this.paths.sidecar(area, key, replaced.generation), { force: true });
+      await removeFile(this.paths.sidecar('media', key, replaced.generation));
     }
-    return version;
   }
 
   private async writeSidecar(path: string, sidecar: Sidecar): Promise<void> {
-    await this.withTemporary(async (temporary) => {
-      await writeDurably(temporary, JSON.stringify(sidecar));
-      await inDirectory(dirname(path), () => rename(temporary, path));
-    });
+    const label = JSON.stringify(sidecar);
+    await inDirectory(dirname(path), () => writeLabel(path, label, this.paths.temporary()));
+  }
+
+  private async write(
+    temporary: string,
+    body: string | Uint8Array | AsyncIterable<Uint8Array>,
+    meanwhile?: (version: FileVersion) => Promise<void>,
+  ): Promise<FileVersion> {
+    return inDirectory(this.paths.temporaries, () => writeDurably(temporary, body, meanwhile));
   }
 
   private async moveIfAbsent(from: string, to: string): Promise<void> {
     try {
-      if (this.hardLinks && (await tryLink(from, to))) {
-        return;
+      if (!(this.hardLinks && (await tryLink(from, to)))) {
+        await this.moveUnderClaim(from, to);
       }
-      await claim(to);
     } catch (error) {
       throw isFileSystemError(error, 'EEXIST') ? new ObjectExistsError({ cause: error }) : error;
     }
+  }
+
+  /** Without hard links: whoever holds the claim is alone to look whether the name is free, and to take it. */
+  private async moveUnderClaim(from: string, to: string): Promise<void> {
+    const claim = `${to}.claim`;
+    const handle = await open(claim, 'wx');
     try {
+      if ((await versionOrNull(to)) !== null) {
+        throw new ObjectExistsError();
+      }
       await rename(from, to);
-    } catch (error) {
-      await rm(to, { force: true });
-      throw error;
+    } finally {
+      await handle.close();
+      await removeFile(claim);
     }
   }
 
-  /** @returns false when that generation is not what lies at `source` */
-  private async linkOrCopy(source: string, generation: string, temporary: string): Promise<boolean> {
+  /** @returns the version of the copy, or null when that generation is not what lies at `source` */
+  private async linkOrCopy(source: string, generation: string, to: string): Promise<FileVersion | null> {
+    const found = await versionOrNull(source);
+    if (found?.generation !== generation) {
+      return null;
+    }
     try {
-      if (this.hardLinks && (await tryLink(source, temporary))) {
-        return (await versionOrNull(temporary))?.generation === generation;
+      if (this.hardLinks && (await inDirectory(this.paths.temporaries, () => tryLink(source, to)))) {
+        const linked = await versionOf(to);
+        return linked.generation === generation ? linked : null;
       }
-      await copyDurably(source, temporary);
+      await inDirectory(this.paths.temporaries, () => copyDurably(source, to));
     } catch (error) {
       if (isFileSystemError(error, 'ENOENT')) {
-        return false;
+        return null;
       }
       throw error;
     }
     // The bytes of a file never change, only which file lies at a path: if it is the right one now, it was the right
     // one while it was copied.
-    return (await versionOrNull(source))?.generation === generation;
+    return (await versionOrNull(source))?.generation === generation ? versionOf(to) : null;
   }
 
   private async withTemporary<T>(action: (temporary: string) => Promise<T>): Promise<T> {
@@ -226,27 +258,20 @@ export class ObjectFiles {
 
   private async useTemporary<T>(action: (temporary: string) => Promise<T>): Promise<T> {
     const temporary = this.paths.temporary();
-    await mkdir(this.paths.temporaries, { recursive: true });
     try {
       return await action(temporary);
     } finally {
       // Also after success: a rename between two links to one file does nothing and leaves both names.
-      await rm(temporary, { force: true });
+      await removeFile(temporary);
     }
   }
 }
 
 async function readSidecar(path: string): Promise<Sidecar | null> {
-  const json = await readFile(path, 'utf8').catch(nullIfMissing);
+  const json = await readLabel(path);
   if (json === null) {
     return null;
   }
   const sidecar: Sidecar = JSON.parse(json);
   return sidecar;
-}
-
-/** Takes a free name without a hard link: an empty file, which is no object as it has no sidecar. */
-async function claim(path: string): Promise<void> {
-  const handle = await open(path, 'wx');
-  await handle.close();
 }
