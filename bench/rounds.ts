@@ -1,0 +1,74 @@
+import { median, spread } from './statistics.js';
+
+/** CPU time for one request (or image), in milliseconds. */
+export interface CpuPerUnit {
+  readonly service: number;
+  readonly postgres: number;
+  readonly redis: number;
+}
+
+/** What one side did in one round. */
+export interface Sample {
+  /** In the unit of the comparison. */
+  readonly value: number;
+  readonly p50Ms?: number;
+  readonly p99Ms?: number;
+  readonly cpu?: CpuPerUnit;
+}
+
+/** What one side did in all rounds: medians, and how far the values lie apart as a part of their median. */
+export interface Side {
+  readonly median: number;
+  readonly spread: number;
+  readonly p50Ms?: number;
+  readonly p99Ms?: number;
+  readonly cpu?: CpuPerUnit;
+}
+
+export interface Comparison {
+  readonly floor: Side;
+  readonly service: Side;
+  /** The median of service ÷ floor within each round, since machines drift from one round to the next. */
+  readonly ratio: number;
+}
+
+/** Lets floor and service take turns, each going first every other round. */
+export async function compare(
+  rounds: number,
+  sides: Readonly<Record<'floor' | 'service', () => Promise<Sample>>>,
+  onRound: () => void,
+): Promise<Comparison> {
+  const samples: { floor: Sample; service: Sample }[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const floorFirst = round % 2 === 0 ? await sides.floor() : null;
+    const service = await sides.service();
+    samples.push({ floor: floorFirst ?? (await sides.floor()), service });
+    onRound();
+  }
+  return {
+    floor: summary(samples.map(({ floor }) => floor)),
+    service: summary(samples.map(({ service }) => service)),
+    ratio: median(samples.map(({ floor, service }) => service.value / floor.value)),
+  };
+}
+
+function summary(samples: readonly Sample[]): Side {
+  const values = samples.map(({ value }) => value);
+  const p50s = samples.flatMap(({ p50Ms }) => p50Ms ?? []);
+  const p99s = samples.flatMap(({ p99Ms }) => p99Ms ?? []);
+  const cpus = samples.flatMap(({ cpu }) => cpu ?? []);
+  return {
+    median: median(values),
+    spread: spread(values),
+    ...(p50s.length > 0 ? { p50Ms: median(p50s), p99Ms: median(p99s) } : {}),
+    ...(cpus.length > 0
+      ? {
+          cpu: {
+            service: median(cpus.map(({ service }) => service)),
+            postgres: median(cpus.map(({ postgres }) => postgres)),
+            redis: median(cpus.map(({ redis }) => redis)),
+          },
+        }
+      : {}),
+  };
+}

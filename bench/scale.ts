@@ -1,0 +1,38 @@
+/** How much of everything: a full run stays under ten minutes, a quick one under two. */
+export interface Scale {
+  readonly name: 'full' | 'quick';
+  readonly rounds: number;
+  /** Of one side's turn in a round. */
+  readonly seconds: number;
+  readonly warmUpSeconds: number;
+  /** Rows of the user who has the most. */
+  readonly manyRows: number;
+  readonly photos2Mp: number;
+  readonly photos12Mp: number;
+  readonly imageRounds: number;
+  readonly singleRounds: number;
+}
+
+export const FULL: Scale = {
+  name: 'full',
+  rounds: 5,
+  seconds: 4,
+  warmUpSeconds: 3,
+  manyRows: 1_000_000,
+  photos2Mp: 100,
+  photos12Mp: 30,
+  imageRounds: 3,
+  singleRounds: 9,
+};
+
+export const QUICK: Scale = {
+  name: 'quick',
+  rounds: 2,
+  seconds: 1.5,
+  warmUpSeconds: 1,
+  manyRows: 100_000,
+  photos2Mp: 20,
+  photos12Mp: 6,
+  imageRounds: 1,
+  singleRounds: 3,
+};

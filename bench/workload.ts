@@ -1,0 +1,43 @@
+import type { ChildServer } from './child-server.js';
+import type { Corpus } from './corpus.js';
+import type { Result } from './result.js';
+import type { Scale } from './scale.js';
+import type { Stage } from './stage.js';
+import type { BenchUser } from './users.js';
+
+/** What every kind of work finds on the stage. */
+export interface Scene {
+  readonly stage: Stage;
+  readonly scale: Scale;
+  readonly corpus: Corpus;
+  /** One for each connection, and then some. */
+  readonly users: readonly BenchUser[];
+  /** A process of the service with `ROLE=api`, on local storage. */
+  readonly api: ChildServer;
+  readonly floor: ChildServer;
+  /** To be called after each round. */
+  readonly onRound: () => void;
+}
+
+export interface Workload {
+  readonly id: string;
+  readonly title: string;
+  /** Rounds that it takes, for the progress bar. */
+  readonly rounds: (scale: Scale) => number;
+  /** Whether a worker stands by. */
+  readonly needsWorker?: boolean;
+  readonly run: (scene: Scene) => Promise<Result>;
+}
+
+export function userAt(users: readonly BenchUser[], index: number): BenchUser {
+  const user = users.at(index);
+  if (user === undefined) {
+    throw new Error(`There are only ${users.length} users`);
+  }
+  return user;
+}
+
+/** The service reads the token, the floor takes the user's id for granted. */
+export function headersOf(user: BenchUser): Record<string, string> {
+  return { authorization: `Bearer ${user.token}`, 'x-user': user.id };
+}

@@ -1,0 +1,159 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Client } from 'pg';
+import { SETTLED_CHANNEL } from '../../src/media/settled-notification.js';
+import type { BareSharp } from '../bare-sharp.js';
+import { MediaClient } from '../media-client.js';
+import { atLeast, atMost } from '../result.js';
+import { compare } from '../rounds.js';
+import type { Scale } from '../scale.js';
+import { type Scene, userAt, type Workload } from '../workload.js';
+
+/** Images in flight, on both sides; the service takes as many as there are cores, which two stand for here. */
+const AT_ONCE = 2;
+/** Confirmations under way at once: a phone that has just come home. */
+const CONFIRMS_AT_ONCE = 4;
+
+const FLOOR = `bare sharp, one decode for both outputs, files in memory, ${AT_ONCE} at a time`;
+
+interface Batch {
+  readonly photos: readonly Buffer[];
+  readonly paths: readonly string[];
+  readonly remove: () => Promise<void>;
+}
+
+/** The same photos for the service, which gets them by HTTP, and for bare sharp, which reads them into memory first. */
+async function prepare(photos: readonly Buffer[]): Promise<Batch> {
+  const folder = await mkdtemp(join(tmpdir(), 'mediadock-bench-photos-'));
+  const paths = photos.map((_, index) => join(folder, `${index}.jpg`));
+  await Promise.all(paths.map((path, index) => writeFile(path, photos[index] ?? '')));
+  return { photos, paths, remove: () => rm(folder, { recursive: true, force: true }) };
+}
+
+export function imageBatch(
+  id: string,
+  size: '2 MP' | '12 MP',
+  count: (scale: Scale) => number,
+  bareSharp: () => BareSharp,
+): Workload {
+  return {
+    id,
+    title: `JPEGs of ${size} from confirm to ready`,
+    rounds: (scale) => scale.imageRounds,
+    needsWorker: true,
+    async run(scene) {
+      const batch = await prepare(await scene.corpus.jpegs(size, count(scene.scale)));
+      try {
+        const perSecond = (milliseconds: number) => ({
+          value: (batch.photos.length * 1000) / milliseconds,
+        });
+        const warmUp = batch.paths.slice(0, 4);
+        await bareSharp().render(warmUp, AT_ONCE);
+        await confirmAll(scene, batch.photos.slice(0, 4));
+        const figures = await compare(
+          scene.scale.imageRounds,
+          {
+            floor: async () => perSecond(await bareSharp().render(batch.paths, AT_ONCE)),
+            service: async () => perSecond(await confirmAll(scene, batch.photos)),
+          },
+          scene.onRound,
+        );
+        return {
+          id,
+          title: `${batch.photos.length} JPEGs of ${size}, from confirm to ready`,
+          floor: FLOOR,
+          unit: 'images/s',
+          figures,
+          targets: [atLeast('images/s', figures.ratio, 0.9)],
+        };
+      } finally {
+        await batch.remove();
+      }
+    },
+  };
+}
+
+export function singleImage(bareSharp: () => BareSharp): Workload {
+  return {
+    id: 'image-single',
+    title: 'One JPEG of 12 MP on an idle service, from confirm until the client sees it ready',
+    rounds: (scale) => scale.singleRounds,
+    needsWorker: true,
+    async run(scene) {
+      const batch = await prepare(await scene.corpus.jpegs('12 MP', 1));
+      try {
+        const client = clientOf(scene);
+        const service = async () => {
+          const [id] = await client.putAll(batch.photos);
+          const started = performance.now();
+          await client.confirm(id ?? '');
+          await client.waitUntilReady(id ?? '');
+          return { value: performance.now() - started };
+        };
+        const floor = async () => ({ value: await bareSharp().render(batch.paths, 1) });
+        await floor();
+        await service();
+        const figures = await compare(scene.scale.singleRounds, { floor, service }, scene.onRound);
+        return {
+          id: this.id,
+          title: this.title,
+          floor: 'bare sharp, one decode for both outputs, the file in memory',
+          unit: 'ms',
+          figures,
+          targets: [atMost('time', figures.ratio, 1.4, '× floor')],
+        };
+      } finally {
+        await batch.remove();
+      }
+    },
+  };
+}
+
+/** @returns milliseconds from the first confirm until the last file is ready */
+async function confirmAll(scene: Scene, photos: readonly Buffer[]): Promise<number> {
+  const client = clientOf(scene);
+  const ids = await client.putAll(photos);
+  const allSettled = untilSettled(scene.stage.client, new Set(ids));
+  const started = performance.now();
+  const left = [...ids];
+  await Promise.all(
+    Array.from({ length: CONFIRMS_AT_ONCE }, async () => {
+      for (let id = left.shift(); id !== undefined; id = left.shift()) {
+        await client.confirm(id);
+      }
+    }),
+  );
+  const milliseconds = (await allSettled) - started;
+  const { rowCount } = await scene.stage.client.query(
+    `select from media_files where id = any($1::uuid[]) and status = 'ready'`,
+    [ids],
+  );
+  if (rowCount !== ids.length) {
+    throw new Error('An image of the bench could not be processed');
+  }
+  return milliseconds;
+}
+
+/** Resolves with the moment when the last of them has settled. Told by PostgreSQL, since asking costs what is measured. */
+async function untilSettled(database: Client, ids: Set<string>): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const strike = ({ payload = '' }: { payload?: string | undefined }): void => {
+    ids.delete(payload);
+    if (ids.size === 0) {
+      resolve(performance.now());
+    }
+  };
+  database.on('notification', strike);
+  await database.query(`listen ${SETTLED_CHANNEL}`);
+  try {
+    return await promise;
+  } finally {
+    database.off('notification', strike);
+    await database.query(`unlisten ${SETTLED_CHANNEL}`);
+  }
+}
+
+function clientOf({ api, users }: Scene): MediaClient {
+  return new MediaClient(api.origin, userAt(users, 0).token);
+}

@@ -1,0 +1,161 @@
+import { randomBytes } from 'node:crypto';
+import type autocannon from 'autocannon';
+import type { ChildServer } from '../child-server.js';
+import { measure } from '../meter.js';
+import { atLeast, atMost, type Target } from '../result.js';
+import { compare, type Comparison } from '../rounds.js';
+import { headersOf, type Scene, userAt, type Workload } from '../workload.js';
+
+const PHOTO_BYTES = 100_000;
+const JSON_TYPE = { 'content-type': 'application/json' };
+const REQUEST_BODY = JSON.stringify({
+  fileName: 'Photo from the beach.JPG',
+  mimeType: 'image/jpeg',
+  fileSize: PHOTO_BYTES,
+});
+const BOUNDARY = 'mediadock-bench-boundary';
+
+type Script = (connection: number) => autocannon.Request[];
+
+/** The whole work for one unit, PostgreSQL's share included. */
+function cpuOf({ service: { cpu } }: Comparison): number {
+  return cpu === undefined ? Number.NaN : cpu.service + cpu.postgres + cpu.redis;
+}
+
+/** Runs one script against both sides, with a warm-up before. */
+async function compareScripts(
+  { stage, scale, api, floor, onRound }: Scene,
+  connections: number,
+  script: Script,
+  requestsPerUnit = 1,
+): Promise<Comparison> {
+  const turn = (server: ChildServer, seconds: number) =>
+    measure(stage, server, { connections, seconds, script, requestsPerUnit });
+  await turn(floor, scale.warmUpSeconds);
+  await turn(api, scale.warmUpSeconds);
+  const sides = {
+    floor: () => turn(floor, scale.seconds),
+    service: () => turn(api, scale.seconds),
+  };
+  return compare(scale.rounds, sides, onRound);
+}
+
+export function requestUpload(connections: number): Workload {
+  const title = `Request an upload URL, ${connections} connections`;
+  return {
+    id: `request-${connections}`,
+    title,
+    rounds: (scale) => scale.rounds,
+    async run(scene) {
+      const figures = await compareScripts(scene, connections, (connection) => [
+        requestOf(scene, connection),
+      ]);
+      const targets = [
+        atLeast('requests/s', figures.ratio, 0.45),
+        atMost('CPU with PostgreSQL’s share', cpuOf(figures), 0.6, 'ms'),
+      ];
+      return { id: this.id, title, floor: STATEMENT, unit: 'requests/s', figures, targets };
+    },
+  };
+}
+
+const STATEMENT = '`node:http` + `pg`, the one statement';
+
+export const requestAndPut: Workload = {
+  id: 'request-and-put',
+  title: 'Request an upload URL and put 100 KB (local storage), 16 connections',
+  rounds: (scale) => scale.rounds,
+  async run(scene) {
+    const photo = await scene.corpus.jpegOfBytes(PHOTO_BYTES);
+    const script: Script = (connection) => {
+      // What was answered to the request that came before the PUT on this connection.
+      let path = '';
+      let headers: Record<string, string> = {};
+      return [
+        {
+          ...requestOf(scene, connection),
+          onResponse: (_status, body) => ({ path, headers } = uploadIn(body)),
+        },
+        { setupRequest: () => ({ method: 'PUT', path, headers, body: photo }) },
+      ];
+    };
+    const figures = await compareScripts(scene, 16, script, 2);
+    const targets = [atLeast('uploads/s', figures.ratio, 0.6)];
+    return {
+      id: this.id,
+      title: this.title,
+      floor: `${STATEMENT}; the body to a file, flushed and renamed`,
+      unit: 'uploads/s',
+      figures,
+      targets,
+    };
+  },
+};
+
+export const directUpload: Workload = {
+  id: 'direct-upload',
+  title: 'Upload a JPEG of 100 KB directly, 16 connections',
+  rounds: (scale) => scale.rounds,
+  async run(scene) {
+    const photo = await scene.corpus.jpegOfBytes(PHOTO_BYTES);
+    const head = Buffer.from(
+      `--${BOUNDARY}\r\ncontent-disposition: form-data; name="file"; filename="Photo.JPG"\r\ncontent-type: image/jpeg\r\n\r\n`,
+    );
+    const tail = Buffer.from(`\r\n--${BOUNDARY}--\r\n`);
+    const script: Script = (connection) => [
+      {
+        setupRequest: () => ({
+          method: 'POST',
+          path: '/v1/media',
+          headers: {
+            ...headersOf(userAt(scene.users, connection)),
+            'content-type': `multipart/form-data; boundary=${BOUNDARY}`,
+          },
+          // Never the same photo twice: that would be a look-up, not an upload.
+          body: Buffer.concat([head, photo.subarray(0, -16), randomBytes(16), tail]),
+        }),
+      },
+    ];
+    const figures = await compareScripts(scene, 16, script);
+    const targets: Target[] = [
+      atLeast('uploads/s', figures.ratio, 0.6),
+      atMost('CPU with PostgreSQL’s share', cpuOf(figures), 3, 'ms'),
+    ];
+    return {
+      id: this.id,
+      title: this.title,
+      floor: `${STATEMENT}; hashed, to a file, flushed and renamed`,
+      unit: 'uploads/s',
+      figures,
+      targets,
+    };
+  },
+};
+
+function requestOf({ users }: Scene, connection: number): autocannon.Request {
+  return {
+    method: 'POST',
+    path: '/v1/media/uploads',
+    headers: { ...headersOf(userAt(users, connection)), ...JSON_TYPE },
+    body: REQUEST_BODY,
+  };
+}
+
+interface Upload {
+  readonly path: string;
+  readonly headers: Record<string, string>;
+}
+
+/** The floor signs nothing and answers with the row; the service answers with its ticket. */
+function uploadIn(body: string): Upload {
+  const answer: { uploadUrl?: string; uploadHeaders?: Record<string, string>; storage_key?: string } =
+    JSON.parse(body);
+  return answer.uploadUrl === undefined
+    ? { path: `/v1/storage/uploads/${answer.storage_key}`, headers: {} }
+    : { path: pathOf(answer.uploadUrl), headers: answer.uploadHeaders ?? {} };
+}
+
+function pathOf(url: string): string {
+  const { pathname, search } = new URL(url);
+  return pathname + search;
+}
