@@ -105,7 +105,7 @@ export class Stage {
     return this.gcs.credentialsFile;
   }
 
-  async floor(): Promise<ChildServer> {
+  async floor(environment: Record<string, string> = {}): Promise<ChildServer> {
     const port = await freePort();
     const objects = join(this.folder, 'floor');
     await mkdir(objects, { recursive: true });
@@ -119,6 +119,7 @@ export class Stage {
         DATABASE_URL: floorUrl(this.postgres),
         DATABASE_POOL_SIZE: POOL_SIZE,
         OBJECTS_DIR: objects,
+        ...environment,
       },
     });
   }

@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { ChildServer } from '../child-server.js';
 import { measure } from '../meter.js';
-import { atLeast } from '../result.js';
-import { compare } from '../rounds.js';
-import { headersOf, userAt, type Workload } from '../workload.js';
+import { atLeast, type Target } from '../result.js';
+import { compare, type Sample } from '../rounds.js';
+import { headersOf, type Scene, userAt, type Workload } from '../workload.js';
 
 const run = promisify(execFile);
 const SIGNER = join(import.meta.dirname, '..', 'floor', 'signer.js');
@@ -12,43 +13,86 @@ const CONNECTIONS = 16;
 
 const BODY = JSON.stringify({ fileName: 'Photo.JPG', mimeType: 'image/jpeg', fileSize: 100_000 });
 
-export const gcsSigning: Workload = {
-  id: 'gcs-request',
-  title: `Request an upload URL of Google Cloud Storage, ${CONNECTIONS} connections`,
-  rounds: (scale) => scale.rounds,
-  async run({ stage, scale, users, onRound }) {
-    const api = await stage.service('api-gcs', { ...stage.gcsEnvironment, ROLE: 'api' });
-    const service = (seconds: number) =>
-      measure(stage, api, {
-        connections: CONNECTIONS,
-        seconds,
-        script: (connection) => [
-          {
-            method: 'POST',
-            path: '/v1/media/uploads',
-            headers: { ...headersOf(userAt(users, connection)), 'content-type': 'application/json' },
-            body: BODY,
-          },
-        ],
-      });
-    const floor = async (seconds: number) => {
+/** What the floor does for so many seconds, and how to end it. */
+interface Floor {
+  readonly turn: (seconds: number) => Promise<Sample>;
+  readonly stop: () => Promise<void>;
+}
+
+function gcsWorkload(
+  id: string,
+  title: string,
+  floorTitle: string,
+  open: (scene: Scene) => Promise<Floor>,
+  targetsFor: (ratio: number) => Target[],
+): Workload {
+  return {
+    id,
+    title,
+    rounds: (scale) => scale.rounds,
+    async run(scene) {
+      const { stage, scale, onRound } = scene;
+      const api = await stage.service('api-gcs', { ...stage.gcsEnvironment, ROLE: 'api' });
+      const floor = await open(scene);
+      await request(scene, api, scale.warmUpSeconds);
+      await floor.turn(scale.warmUpSeconds);
+      const sides = {
+        floor: () => floor.turn(scale.seconds),
+        service: () => request(scene, api, scale.seconds),
+      };
+      const figures = await compare(scale.rounds, sides, onRound);
+      await Promise.all([api.stop(), floor.stop()]);
+      return {
+        id,
+        title,
+        floor: floorTitle,
+        unit: 'requests/s',
+        figures,
+        targets: targetsFor(figures.ratio),
+      };
+    },
+  };
+}
+
+function request({ stage, users }: Scene, server: ChildServer, seconds: number): Promise<Sample> {
+  return measure(stage, server, {
+    connections: CONNECTIONS,
+    seconds,
+    script: (connection) => [
+      {
+        method: 'POST',
+        path: '/v1/media/uploads',
+        headers: { ...headersOf(userAt(users, connection)), 'content-type': 'application/json' },
+        body: BODY,
+      },
+    ],
+  });
+}
+
+const TITLE = `Request an upload URL of Google Cloud Storage, ${CONNECTIONS} connections`;
+
+export const gcsAgainstSigning = gcsWorkload(
+  'gcs-request',
+  TITLE,
+  'bare RSA signing (2048 bits, one thread)',
+  async ({ stage }) => ({
+    turn: async (seconds) => {
       const { stdout } = await run(process.execPath, [SIGNER, stage.gcsCredentialsFile, String(seconds)]);
       return { value: Number(stdout) };
-    };
-    await service(scale.warmUpSeconds);
-    const figures = await compare(
-      scale.rounds,
-      { floor: () => floor(scale.seconds), service: () => service(scale.seconds) },
-      onRound,
-    );
-    await api.stop();
-    return {
-      id: this.id,
-      title: this.title,
-      floor: 'bare RSA signing (2048 bits, one thread)',
-      unit: 'requests/s',
-      figures,
-      targets: [atLeast('requests/s', figures.ratio, 0.7)],
-    };
+    },
+    stop: async () => {},
+  }),
+  (ratio) => [atLeast('requests/s', ratio, 0.7)],
+);
+
+/** What is left of a thread that only signs once there is a request to answer and a row to insert. */
+export const gcsAgainstHttp = gcsWorkload(
+  'gcs-request-http',
+  `${TITLE} (to compare)`,
+  '`node:http` + `pg`, the one statement, and one RSA signature',
+  async (scene) => {
+    const server = await scene.stage.floor({ SIGNING_KEY_FILE: scene.stage.gcsCredentialsFile });
+    return { turn: (seconds) => request(scene, server, seconds), stop: () => server.stop() };
   },
-};
+  () => [],
+);

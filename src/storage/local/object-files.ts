@@ -168,14 +168,17 @@ export class ObjectFiles {
   /** Makes complete bytes visible under their key. Their sidecar is there already. */
   private async publish(key: string, version: FileVersion, temporary: string): Promise<void> {
     const path = this.paths.object('media', key);
-    const label = this.paths.sidecar('media', key, version.generation);
-    const replaced = await versionOrNull(path);
+    let replaced: FileVersion | null = null;
     try {
-      await rename(temporary, path);
+      // Nearly always the place is free; then a link takes it, and there is nothing to look for.
+      if (!(this.hardLinks && (await tryLinkIfFree(temporary, path)))) {
+        replaced = await versionOrNull(path);
+        await rename(temporary, path);
+      }
     } catch (error) {
       // Unless the same bytes were promoted twice at once and the other one has made it.
       if ((await versionOrNull(path))?.generation !== version.generation) {
-        await removeFile(label);
+        await removeFile(this.paths.sidecar('media', key, version.generation));
       }
       throw error;
     }
@@ -274,4 +277,16 @@ async function readSidecar(path: string): Promise<Sidecar | null> {
   }
   const sidecar: Sidecar = JSON.parse(json);
   return sidecar;
+}
+
+/** False when the place is taken, or there are no links. */
+async function tryLinkIfFree(from: string, to: string): Promise<boolean> {
+  try {
+    return await tryLink(from, to);
+  } catch (error) {
+    if (isFileSystemError(error, 'EEXIST')) {
+      return false;
+    }
+    throw error;
+  }
 }
