@@ -33,7 +33,9 @@ export class ChildServer {
       stdio: ['ignore', log, log],
     });
     closeSync(log);
-    process.once('exit', () => child.kill('SIGKILL'));
+    const takeAlong = (): boolean => child.kill('SIGKILL');
+    process.once('exit', takeAlong);
+    child.once('exit', () => process.off('exit', takeAlong));
     if (child.pid === undefined) {
       throw new Error(`${options.name} could not be started`);
     }

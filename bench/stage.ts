@@ -75,6 +75,8 @@ export class Stage {
       readyPath: '/health/ready',
       environment: {
         NODE_ENV: 'production',
+        // As `npm start` and the image have it.
+        MALLOC_ARENA_MAX: '2',
         HOST: '127.0.0.1',
         PORT: String(port),
         PUBLIC_BASE_URL: `http://127.0.0.1:${port}`,

@@ -42,14 +42,20 @@ export function ownerOf(id: string): RawBuilder<unknown> {
 }
 
 /**
- * Joins a file to the ledger that is held, in words that no index knows: a statement is planned once, perhaps while the table
- * is empty, and must never look for a file among all those of its owner instead of by its id.
+ * This one file, if that is true of it, in words of which an index knows only the id. A statement is planned once, perhaps while
+ * the table is next to empty and every index looks alike; it must never look for a file among all those of its owner, or all
+ * those that are pending.
  */
-export const OF_OWNER: RawBuilder<unknown> = sql`(media_files.user_id = owner.user_id) is true`;
+export function byId(id: string, andOnlyIf: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`id = ${id} and (${andOnlyIf}) is true`;
+}
 
 export function seconds(count: number): RawBuilder<unknown> {
   return sql`make_interval(secs => ${count})`;
 }
+
+/** The bytes may still come and be confirmed. */
+const OPEN = sql`status = 'pending' and deleted_at is null and upload_expires_at > now()`;
 
 /** What requests do to media files. Each method is one statement; what it yields tells whether it was the one. */
 @Injectable()
@@ -162,8 +168,7 @@ export class MediaFilesRepository {
         set status = 'processing', reservation_open = false, content_hash = ${contentHash},
           drive_after = now() + ${seconds(driveAfterSeconds)}
         from owner
-        where id = ${id} and ${OF_OWNER} and status = 'pending' and deleted_at is null
-          and upload_expires_at > now()
+        where ${byId(id, sql`media_files.user_id = owner.user_id and ${OPEN}`)}
         returning media_files.*),
       ledger as (${settle()})
       select ${COLUMNS} from file`);
@@ -175,7 +180,7 @@ export class MediaFilesRepository {
       update media_files
       set upload_expires_at = greatest(upload_expires_at, now() + ${seconds(ttlSeconds)}),
         leftovers_due_at = greatest(leftovers_due_at, now() + ${seconds(ttlSeconds + LEFTOVERS_GRACE_SECONDS)})
-      where id = ${id} and status = 'pending' and deleted_at is null and upload_expires_at > now()
+      where ${byId(id, OPEN)}
       returning id`);
     return row !== null;
   }
@@ -188,7 +193,7 @@ export class MediaFilesRepository {
         update media_files
         set deleted_at = now(), drive_count = 0, drive_after = now() + ${seconds(driveAfterSeconds)}
         from owner
-        where id = ${id} and ${OF_OWNER} and deleted_at is null
+        where ${byId(id, sql`media_files.user_id = owner.user_id and deleted_at is null`)}
         returning media_files.*, status in ('processing', 'ready') as settled),
       ledger as (${free()})
       select ${COLUMNS}, ${tellSettled()} from file`);

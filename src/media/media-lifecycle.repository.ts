@@ -4,7 +4,7 @@ import { Database } from '../database/database.js';
 import { free, hold, release } from '../quota/quota-ledger.js';
 import type { ImageMetadata, MediaFile } from './media-file.entity.js';
 import { COLUMNS, type MediaFileRow, toMediaFile } from './media-file.row.js';
-import { LEFTOVERS_GRACE_SECONDS, OF_OWNER, ownerOf, seconds } from './media-files.repository.js';
+import { byId, LEFTOVERS_GRACE_SECONDS, ownerOf, seconds } from './media-files.repository.js';
 import { tellSettled } from './settled-notification.js';
 
 /** What processing found out. */
@@ -39,7 +39,7 @@ export class MediaLifecycleRepository {
       set status = 'ready', content_hash = ${result.contentHash}, width = ${result.width}, height = ${result.height},
         metadata = ${JSON.stringify(result.metadata)}::jsonb, processed_at = now(), drive_after = null,
         drive_count = 0, timeout_count = 0
-      where id = ${id} and status = 'processing' and deleted_at is null
+      where ${byId(id, sql`status = 'processing' and deleted_at is null`)}
       returning id, ${tellSettled()}`);
   }
 
@@ -52,7 +52,7 @@ export class MediaLifecycleRepository {
         set status = 'failed', processing_error = ${code}, processed_at = now(), drive_count = 0,
           drive_after = now() + ${seconds(driveAfterSeconds)}
         from owner
-        where id = ${id} and ${OF_OWNER} and status = 'processing' and deleted_at is null
+        where ${byId(id, sql`media_files.user_id = owner.user_id and status = 'processing' and deleted_at is null`)}
         returning media_files.*, true as settled),
       ledger as (${free()})
       select id, ${tellSettled()} from file`);
@@ -76,7 +76,7 @@ export class MediaLifecycleRepository {
       update media_files
       set purged_at = now(), drive_after = null, drive_count = 0,
         leftovers_due_at = greatest(now(), upload_expires_at) + ${seconds(LEFTOVERS_GRACE_SECONDS)}
-      where id = ${id} and purged_at is null and (deleted_at is not null or status = 'failed')
+      where ${byId(id, sql`purged_at is null and (deleted_at is not null or status = 'failed')`)}
       returning id`);
   }
 
@@ -92,7 +92,7 @@ export class MediaLifecycleRepository {
   async markExpired(id: string): Promise<boolean> {
     return this.changed(sql`
       update media_files set status = 'failed', processing_error = 'upload_expired', processed_at = now()
-      where id = ${id} and status = 'pending' and deleted_at is null and upload_expires_at <= now()
+      where ${byId(id, sql`status = 'pending' and deleted_at is null and upload_expires_at <= now()`)}
       returning id, ${tellSettled()}`);
   }
 
@@ -105,8 +105,7 @@ export class MediaLifecycleRepository {
         set reservation_open = false, purged_at = coalesce(purged_at, now()), drive_after = null, drive_count = 0,
           leftovers_due_at = now() + ${seconds(LEFTOVERS_GRACE_SECONDS)}
         from owner
-        where id = ${id} and ${OF_OWNER} and reservation_open
-          and upload_expires_at <= now() and (status = 'failed' or deleted_at is not null)
+        where ${byId(id, sql`media_files.user_id = owner.user_id and reservation_open and upload_expires_at <= now() and (status = 'failed' or deleted_at is not null)`)}
         returning media_files.*),
       ledger as (${release()})
       select id from file`);
@@ -147,8 +146,7 @@ export class MediaLifecycleRepository {
   async markLeftoversSwept(file: MediaFile): Promise<boolean> {
     return this.changed(sql`
       update media_files set leftovers_due_at = null
-      where id = ${file.id} and leftovers_due_at <= now()
-        and (deleted_at is not null or status = 'failed') = ${file.isDiscarded}
+      where ${byId(file.id, sql`leftovers_due_at <= now() and (deleted_at is not null or status = 'failed') = ${file.isDiscarded}`)}
       returning id`);
   }
 

@@ -34,7 +34,7 @@ describe('the Dockerfile', () => {
     const names = variables.flatMap((instruction) =>
       instruction.getArguments().map((argument) => argument.getValue().split('=')[0]),
     );
-    expect(names).toEqual(['NODE_IMAGE', 'NODE_ENV', 'DATA_DIR', 'VERSION', 'REVISION']);
+    expect(names).toEqual(['NODE_IMAGE', 'NODE_ENV', 'MALLOC_ARENA_MAX', 'DATA_DIR', 'VERSION', 'REVISION']);
   });
 
   it('has its health check as it is tested here', async () => {

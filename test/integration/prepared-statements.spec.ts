@@ -7,6 +7,13 @@ import { createTestDatabase, type TestDatabase } from '../support/test-database.
 
 const REQUEST = { fileName: 'a.jpg', mimeType: 'image/jpeg', fileSize: 1000 };
 
+async function preparedOn({ app }: TestApp): Promise<string[]> {
+  const rows = await app
+    .get(Database)
+    .rows(sql<{ statement: string }>`select statement from pg_prepared_statements`);
+  return rows.map(({ statement }) => statement).filter((text) => text.includes('media_files'));
+}
+
 describe('statements', () => {
   let database: TestDatabase;
   let mediadock: TestApp | null = null;
@@ -29,13 +36,6 @@ describe('statements', () => {
       ...environment,
     });
     return mediadock;
-  }
-
-  async function preparedOn({ app }: TestApp): Promise<string[]> {
-    const rows = await app
-      .get(Database)
-      .rows(sql<{ statement: string }>`select statement from pg_prepared_statements`);
-    return rows.map(({ statement }) => statement).filter((text) => text.includes('media_files'));
   }
 
   /** Entries of the indexes by user that have been read so far. */
