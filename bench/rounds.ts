@@ -1,3 +1,4 @@
+import type { Scale } from './scale.js';
 import { median, spread } from './statistics.js';
 
 /** CPU time for one request (or image), in milliseconds. */
@@ -71,4 +72,18 @@ function summary(samples: readonly Sample[]): Side {
         }
       : {}),
   };
+}
+
+/** The same after both have been warmed up: code that has just been loaded is slow on either side. */
+export async function compareWarm(
+  { scale, onRound }: { readonly scale: Scale; readonly onRound: () => void },
+  turns: Readonly<Record<'floor' | 'service', (seconds: number) => Promise<Sample>>>,
+): Promise<Comparison> {
+  await turns.floor(scale.warmUpSeconds);
+  await turns.service(scale.warmUpSeconds);
+  return compare(
+    scale.rounds,
+    { floor: () => turns.floor(scale.seconds), service: () => turns.service(scale.seconds) },
+    onRound,
+  );
 }

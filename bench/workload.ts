@@ -1,3 +1,4 @@
+import type autocannon from 'autocannon';
 import type { ChildServer } from './child-server.js';
 import type { Corpus } from './corpus.js';
 import type { Result } from './result.js';
@@ -36,6 +37,25 @@ export function userAt(users: readonly BenchUser[], index: number): BenchUser {
   }
   return user;
 }
+
+/** What everybody sends who is about to upload a photo. */
+export function uploadRequest(user: BenchUser): autocannon.Request {
+  return {
+    method: 'POST',
+    path: '/v1/media/uploads',
+    headers: { ...headersOf(user), 'content-type': 'application/json' },
+    body: UPLOAD_BODY,
+  };
+}
+
+/** Bytes of that photo. */
+export const PHOTO_BYTES = 100_000;
+
+const UPLOAD_BODY = JSON.stringify({
+  fileName: 'Photo from the beach.JPG',
+  mimeType: 'image/jpeg',
+  fileSize: PHOTO_BYTES,
+});
 
 /** The service reads the token, the floor takes the user's id for granted. */
 export function headersOf(user: BenchUser): Record<string, string> {

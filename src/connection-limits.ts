@@ -3,6 +3,7 @@ import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { Logger } from '@nestjs/common';
 import type { NextFunction, Request, Response } from 'express';
+import { cutOffAfter } from './common/cut-off.js';
 
 const MAX_HEADERS = 64;
 const HEADERS_TIMEOUT_MS = 20_000;
@@ -39,10 +40,7 @@ export function limitConnections(server: Server): void {
   warnWhenFull(server);
   // Whoever answers ends our half of the connection at most, when it is the turn of that answer. Who just goes on sending,
   // or does not take what comes before it, would never be cut off.
-  server.on('clientError', (_error, socket) => {
-    const cut = setTimeout(() => socket.destroy(), CUT_OFF_MS).unref();
-    socket.once('close', () => clearTimeout(cut));
-  });
+  server.on('clientError', (_error, socket: Socket) => cutOffAfter(socket, CUT_OFF_MS));
 }
 
 /**

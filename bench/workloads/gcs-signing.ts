@@ -4,14 +4,12 @@ import { promisify } from 'node:util';
 import type { ChildServer } from '../child-server.js';
 import { measure } from '../meter.js';
 import { atLeast, type Target } from '../result.js';
-import { compare, type Sample } from '../rounds.js';
-import { headersOf, type Scene, userAt, type Workload } from '../workload.js';
+import { compareWarm, type Sample } from '../rounds.js';
+import { type Scene, uploadRequest, userAt, type Workload } from '../workload.js';
 
 const run = promisify(execFile);
 const SIGNER = join(import.meta.dirname, '..', 'floor', 'signer.js');
 const CONNECTIONS = 16;
-
-const BODY = JSON.stringify({ fileName: 'Photo.JPG', mimeType: 'image/jpeg', fileSize: 100_000 });
 
 /** What the floor does for so many seconds, and how to end it. */
 interface Floor {
@@ -31,16 +29,13 @@ function gcsWorkload(
     title,
     rounds: (scale) => scale.rounds,
     async run(scene) {
-      const { stage, scale, onRound } = scene;
+      const { stage } = scene;
       const api = await stage.service('api-gcs', { ...stage.gcsEnvironment, ROLE: 'api' });
       const floor = await open(scene);
-      await request(scene, api, scale.warmUpSeconds);
-      await floor.turn(scale.warmUpSeconds);
-      const sides = {
-        floor: () => floor.turn(scale.seconds),
-        service: () => request(scene, api, scale.seconds),
-      };
-      const figures = await compare(scale.rounds, sides, onRound);
+      const figures = await compareWarm(scene, {
+        floor: floor.turn,
+        service: (seconds) => request(scene, api, seconds),
+      });
       await Promise.all([api.stop(), floor.stop()]);
       return {
         id,
@@ -58,14 +53,7 @@ function request({ stage, users }: Scene, server: ChildServer, seconds: number):
   return measure(stage, server, {
     connections: CONNECTIONS,
     seconds,
-    script: (connection) => [
-      {
-        method: 'POST',
-        path: '/v1/media/uploads',
-        headers: { ...headersOf(userAt(users, connection)), 'content-type': 'application/json' },
-        body: BODY,
-      },
-    ],
+    script: (connection) => [uploadRequest(userAt(users, connection))],
   });
 }
 

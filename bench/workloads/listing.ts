@@ -1,15 +1,17 @@
+import type autocannon from 'autocannon';
 import { encodeCursor } from '../../src/media/cursor.js';
 import type { ChildServer } from '../child-server.js';
 import { measure } from '../meter.js';
 import { atLeast } from '../result.js';
-import { compare } from '../rounds.js';
+import { compareWarm, type Sample } from '../rounds.js';
 import { addReadyFiles, settleTables } from '../rows.js';
 import type { BenchUser } from '../users.js';
-import { headersOf, type Scene, userAt, type Workload } from '../workload.js';
+import { headersOf, type Scene, uploadRequest, userAt, type Workload } from '../workload.js';
 
 const CONNECTIONS = 16;
 const FEW_ROWS = 1_000;
 const SOME_ROWS = 10_000;
+const LIST = '/v1/media';
 const PAGE = 20;
 const FAR_PAGE = 1_000;
 
@@ -21,20 +23,15 @@ export const listNewest: Workload = {
   title: `List the 20 newest of ${SOME_ROWS.toLocaleString('en')} files, ${CONNECTIONS} connections`,
   rounds: (scale) => scale.rounds,
   async run(scene) {
-    const { stage, scale, api, floor, onRound } = scene;
+    const { stage, api, floor } = scene;
     const user = listed(scene, 'some');
     for (const database of [stage.client, stage.floorClient]) {
       await addReadyFiles(database, user.id, SOME_ROWS);
       await settleTables(database);
     }
-    const turn = (server: ChildServer, seconds = scale.seconds) => get(scene, server, user, seconds);
-    await turn(floor, scale.warmUpSeconds);
-    await turn(api, scale.warmUpSeconds);
-    const figures = await compare(
-      scale.rounds,
-      { floor: () => turn(floor), service: () => turn(api) },
-      onRound,
-    );
+    const turnOf = (server: ChildServer) => (seconds: number) =>
+      load(scene, server, seconds, { method: 'GET', path: LIST, headers: headersOf(user) });
+    const figures = await compareWarm(scene, { floor: turnOf(floor), service: turnOf(api) });
     return {
       id: this.id,
       title: this.title,
@@ -50,26 +47,19 @@ export const listNewest: Workload = {
 function growth(
   id: string,
   title: string,
-  few: (scene: Scene) => Promise<Requested>,
-  many: (scene: Scene) => Promise<Requested>,
+  few: (scene: Scene) => Promise<autocannon.Request>,
+  many: (scene: Scene) => Promise<autocannon.Request>,
 ): Workload {
   return {
     id,
     title,
     rounds: (scale) => scale.rounds,
     async run(scene) {
-      const { scale, api, onRound } = scene;
       await ensureRows(scene);
       const [onFew, onMany] = [await few(scene), await many(scene)];
-      const turn = (requested: Requested, seconds = scale.seconds) =>
-        get(scene, api, requested.user, seconds, requested);
-      await turn(onFew, scale.warmUpSeconds);
-      await turn(onMany, scale.warmUpSeconds);
-      const figures = await compare(
-        scale.rounds,
-        { floor: () => turn(onFew), service: () => turn(onMany) },
-        onRound,
-      );
+      const turnOf = (request: autocannon.Request) => (seconds: number) =>
+        load(scene, scene.api, seconds, request);
+      const figures = await compareWarm(scene, { floor: turnOf(onFew), service: turnOf(onMany) });
       return {
         id,
         title,
@@ -82,14 +72,13 @@ function growth(
   };
 }
 
-interface Requested {
-  readonly user: BenchUser;
-  readonly path?: string;
-  /** A POST with this body instead of a GET. */
-  readonly body?: string;
-}
-
-const firstPage = (which: keyof typeof LISTED) => async (scene: Scene) => ({ user: listed(scene, which) });
+const firstPage =
+  (which: keyof typeof LISTED) =>
+  async (scene: Scene): Promise<autocannon.Request> => ({
+    method: 'GET',
+    path: LIST,
+    headers: headersOf(listed(scene, which)),
+  });
 
 export const listOfMany = growth(
   'list-many',
@@ -104,47 +93,29 @@ export const farPage = growth(
   firstPage('few'),
   async (scene) => {
     const user = listed(scene, 'many');
-    return { user, path: `/v1/media?cursor=${await cursorBefore(scene, user, FAR_PAGE)}` };
+    const cursor = await cursorBefore(scene, user, FAR_PAGE);
+    return { method: 'GET', path: `${LIST}?cursor=${cursor}`, headers: headersOf(user) };
   },
 );
 
 export const quotaOfMany = growth(
   'quota-many',
   'Check the quota (request an upload URL) of a user with 1,000,000 rows',
-  async (scene) => ({ user: listed(scene, 'few'), ...UPLOAD }),
-  async (scene) => ({ user: listed(scene, 'many'), ...UPLOAD }),
+  async (scene) => uploadRequest(listed(scene, 'few')),
+  async (scene) => uploadRequest(listed(scene, 'many')),
 );
-
-const UPLOAD = {
-  path: '/v1/media/uploads',
-  body: JSON.stringify({ fileName: 'photo.jpg', mimeType: 'image/jpeg', fileSize: 100_000 }),
-};
 
 function listed({ users }: Scene, which: keyof typeof LISTED): BenchUser {
   return userAt(users, LISTED[which]);
 }
 
-function get(
+function load(
   { stage }: Scene,
   server: ChildServer,
-  user: BenchUser,
   seconds: number,
-  { path = '/v1/media', body }: Omit<Requested, 'user'> = {},
-) {
-  return measure(stage, server, {
-    connections: CONNECTIONS,
-    seconds,
-    script: () => [
-      body === undefined
-        ? { method: 'GET', path, headers: headersOf(user) }
-        : {
-            method: 'POST',
-            path,
-            headers: { ...headersOf(user), 'content-type': 'application/json' },
-            body,
-          },
-    ],
-  });
+  request: autocannon.Request,
+): Promise<Sample> {
+  return measure(stage, server, { connections: CONNECTIONS, seconds, script: () => [request] });
 }
 
 async function ensureRows(scene: Scene): Promise<void> {

@@ -3,16 +3,9 @@ import type autocannon from 'autocannon';
 import type { ChildServer } from '../child-server.js';
 import { measure } from '../meter.js';
 import { atLeast, atMost, type Target } from '../result.js';
-import { compare, type Comparison } from '../rounds.js';
-import { headersOf, type Scene, userAt, type Workload } from '../workload.js';
+import { compareWarm, type Comparison } from '../rounds.js';
+import { headersOf, PHOTO_BYTES, type Scene, uploadRequest, userAt, type Workload } from '../workload.js';
 
-const PHOTO_BYTES = 100_000;
-const JSON_TYPE = { 'content-type': 'application/json' };
-const REQUEST_BODY = JSON.stringify({
-  fileName: 'Photo from the beach.JPG',
-  mimeType: 'image/jpeg',
-  fileSize: PHOTO_BYTES,
-});
 const BOUNDARY = 'mediadock-bench-boundary';
 
 type Script = (connection: number) => autocannon.Request[];
@@ -22,22 +15,16 @@ function cpuOf({ service: { cpu } }: Comparison): number {
   return cpu === undefined ? Number.NaN : cpu.service + cpu.postgres + cpu.redis;
 }
 
-/** Runs one script against both sides, with a warm-up before. */
-async function compareScripts(
-  { stage, scale, api, floor, onRound }: Scene,
+/** Runs one script against both sides. */
+function compareScripts(
+  scene: Scene,
   connections: number,
   script: Script,
   requestsPerUnit = 1,
 ): Promise<Comparison> {
-  const turn = (server: ChildServer, seconds: number) =>
-    measure(stage, server, { connections, seconds, script, requestsPerUnit });
-  await turn(floor, scale.warmUpSeconds);
-  await turn(api, scale.warmUpSeconds);
-  const sides = {
-    floor: () => turn(floor, scale.seconds),
-    service: () => turn(api, scale.seconds),
-  };
-  return compare(scale.rounds, sides, onRound);
+  const turnOf = (server: ChildServer) => (seconds: number) =>
+    measure(scene.stage, server, { connections, seconds, script, requestsPerUnit });
+  return compareWarm(scene, { floor: turnOf(scene.floor), service: turnOf(scene.api) });
 }
 
 export function requestUpload(connections: number): Workload {
@@ -48,7 +35,7 @@ export function requestUpload(connections: number): Workload {
     rounds: (scale) => scale.rounds,
     async run(scene) {
       const figures = await compareScripts(scene, connections, (connection) => [
-        requestOf(scene, connection),
+        uploadRequest(userAt(scene.users, connection)),
       ]);
       const targets = [
         atLeast('requests/s', figures.ratio, 0.45),
@@ -73,7 +60,7 @@ export const requestAndPut: Workload = {
       let headers: Record<string, string> = {};
       return [
         {
-          ...requestOf(scene, connection),
+          ...uploadRequest(userAt(scene.users, connection)),
           onResponse: (_status, body) => ({ path, headers } = uploadIn(body)),
         },
         { setupRequest: () => ({ method: 'PUT', path, headers, body: photo }) },
@@ -131,15 +118,6 @@ export const directUpload: Workload = {
     };
   },
 };
-
-function requestOf({ users }: Scene, connection: number): autocannon.Request {
-  return {
-    method: 'POST',
-    path: '/v1/media/uploads',
-    headers: { ...headersOf(userAt(users, connection)), ...JSON_TYPE },
-    body: REQUEST_BODY,
-  };
-}
 
 interface Upload {
   readonly path: string;

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { cutOffAfter } from './cut-off.js';
 import { ProblemError } from './problem.js';
 import { problemBody } from './problem.filter.js';
 
@@ -95,7 +96,7 @@ function sayLast(socket: Socket, statusLine: string, instance: string, problem: 
     'Connection: close',
   ];
   socket.end(`HTTP/1.1 ${statusLine}\r\n${headers.join('\r\n')}\r\n\r\n${body}`);
-  cutOffLater(socket);
+  cutOffAfter(socket, HANG_UP_MS);
 }
 
 /**
@@ -113,13 +114,8 @@ function closeInPeace(socket: Socket, latest: WeakMap<Socket, Exchange>): void {
     }
     request.once('end', close);
     socket.end();
-    cutOffLater(socket);
+    cutOffAfter(socket, HANG_UP_MS);
   };
-}
-
-function cutOffLater(socket: Socket): void {
-  const cut = setTimeout(() => socket.destroy(), HANG_UP_MS).unref();
-  socket.once('close', () => clearTimeout(cut));
 }
 
 const DETAILS: Record<string, string> = {

@@ -1,20 +1,9 @@
 import * as fc from 'fast-check';
 import { FAULTS } from './pictures.js';
-import type { UserCall } from './property-user.js';
+import type { CallOf, UserCall } from './property-user.js';
 
-/** Something that a client, an operator or fate does. Numbers of files count from the newest back. */
-export type Call =
-  | { readonly do: 'request'; readonly picture: number; readonly withHash: boolean }
-  | { readonly do: 'requestMany'; readonly pictures: readonly number[] }
-  | { readonly do: 'put'; readonly file: number; readonly right: boolean }
-  | { readonly do: 'confirm'; readonly file: number }
-  | { readonly do: 'direct'; readonly picture: number; readonly right: boolean }
-  /** A direct upload whose process dies when it has just reserved. */
-  | { readonly do: 'abandon'; readonly picture: number }
-  | { readonly do: 'delete'; readonly file: number }
-  /** The upload window of a file closes. */
-  | { readonly do: 'expire'; readonly file: number }
-  | { readonly do: 'sweep' };
+/** A call as it is drawn: numbers of files count from the newest back. */
+export type Call = CallOf<{ readonly file: number }>;
 
 const picture = fc.nat({ max: FAULTS.length - 1 });
 const file = fc.nat({ max: 3 });

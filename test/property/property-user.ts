@@ -9,19 +9,22 @@ import type { TestApp } from '../support/test-app.js';
 import { inWords, type ProblemWords } from './answers.js';
 import { MIME_TYPE, otherBytes, type Picture } from './pictures.js';
 
-/** A call, with the id of the file that it is about. */
-export type UserCall =
+/** Something that a client, an operator or fate does; `About` says which file it is about. */
+export type CallOf<About> =
   | { readonly do: 'request'; readonly picture: number; readonly withHash: boolean }
   | { readonly do: 'requestMany'; readonly pictures: readonly number[] }
-  | { readonly do: 'put'; readonly id: string; readonly right: boolean }
-  | { readonly do: 'confirm'; readonly id: string }
+  | ({ readonly do: 'put'; readonly right: boolean } & About)
+  | ({ readonly do: 'confirm' } & About)
   | { readonly do: 'direct'; readonly picture: number; readonly right: boolean }
   /** A direct upload whose process dies when it has just reserved. */
   | { readonly do: 'abandon'; readonly picture: number }
-  | { readonly do: 'delete'; readonly id: string }
+  | ({ readonly do: 'delete' } & About)
   /** The upload window of a file closes. */
-  | { readonly do: 'expire'; readonly id: string }
+  | ({ readonly do: 'expire' } & About)
   | { readonly do: 'sweep' };
+
+/** A call, with the id of the file that it is about. */
+export type UserCall = CallOf<{ readonly id: string }>;
 
 /** What somebody was told: status and code, and the ids that came with them. */
 export interface Told {

@@ -1,7 +1,7 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import { Metrics } from '../../src/common/metrics.js';
 import { Sweeper } from '../../src/processing/sweeper.js';
 import { JobQueue } from '../../src/queue/job-queue.js';
+import { until } from '../support/api-client.js';
 import { startTestApp, type TestApp } from '../support/test-app.js';
 import { makePictures, type Picture } from './pictures.js';
 import { installWitness } from './witness.js';
@@ -10,18 +10,8 @@ const POLL_MS = 2;
 const TIMEOUT_MS = 20_000;
 
 /** Asks until there is an answer, as `until` does, but without the pauses that thousands of runs would feel. */
-export async function soon<Value>(probe: () => Promise<Value | null>, what: string): Promise<Value> {
-  const deadline = Date.now() + TIMEOUT_MS;
-  for (;;) {
-    const value = await probe();
-    if (value !== null) {
-      return value;
-    }
-    if (Date.now() > deadline) {
-      throw new Error(`Waited too long for ${what}`);
-    }
-    await wait(POLL_MS);
-  }
+export function soon<Value>(probe: () => Promise<Value | null>, what: string): Promise<Value> {
+  return until(probe, what, TIMEOUT_MS, POLL_MS);
 }
 
 /** One application for all runs of a property, each of which brings users of its own. */

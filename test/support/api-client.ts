@@ -132,6 +132,7 @@ export async function until<Value>(
   probe: () => Promise<Value | null>,
   what: string,
   timeoutMs = SETTLE_TIMEOUT_MS,
+  pollMs = POLL_MS,
 ): Promise<Value> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
@@ -142,7 +143,7 @@ export async function until<Value>(
     if (Date.now() > deadline) {
       throw new Error(`Waited too long for ${what}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
   }
 }
 

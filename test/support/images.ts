@@ -1,5 +1,6 @@
-import { crc32, deflateSync } from 'node:zlib';
+import { deflateSync } from 'node:zlib';
 import { sharp } from '../../src/processing/image/sharp-hardening.js';
+import { pngChunk } from '../fuzz/image-blocks.js';
 
 /**
  * Makers of images for tests: everything is generated at run time, and the same arguments give the same bytes.
@@ -266,15 +267,6 @@ export async function jpegWithScans(scans: number): Promise<Buffer> {
     return scan;
   });
   return Buffer.concat([jpeg.subarray(0, zeros), ...more, jpeg.subarray(-2)]);
-}
-
-function pngChunk(type: string, data: Buffer): Buffer {
-  const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
-  const chunk = Buffer.alloc(body.length + 8);
-  chunk.writeUInt32BE(data.length, 0);
-  body.copy(chunk, 4);
-  chunk.writeUInt32BE(crc32(body), body.length + 4);
-  return chunk;
 }
 
 /** A PNG of well under 1 kB that claims to be this large. */
