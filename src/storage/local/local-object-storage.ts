@@ -13,7 +13,7 @@ import {
 } from '../object-storage.js';
 import { readExpiry } from '../read-expiry.js';
 import { ObjectNotFoundError, StorageUnavailableError } from '../storage.errors.js';
-import { isFileSystemError } from './durable-files.js';
+import { isFileSystemError, readStart } from './durable-files.js';
 import { LengthMismatchError, ObjectExistsError, UploadInterruptedError } from './local-upload.errors.js';
 import { LocalUrlSigner } from './local-url-signer.js';
 import { type LocatedFile, ObjectFiles, type StoredObject } from './object-files.js';
@@ -114,19 +114,10 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
 
   override async readHead(area: StorageArea, key: string, length: number): Promise<Buffer> {
     return translateErrors('readHead', async () => {
-      const { path, size } = await this.require('readHead', area, key);
-      if (size === 0) {
-        return Buffer.alloc(0);
-      }
-      const handle = await open(path, 'r').catch(asNotFound('readHead'));
-      try {
-        const { buffer, bytesRead } = await handle.read(Buffer.alloc(Math.min(length, size)), {
-          position: 0,
-        });
-        return buffer.subarray(0, bytesRead);
-      } finally {
-        await handle.close();
-      }
+      // An upload is its bytes alone: whether it is there, opening it tells.
+      const path =
+        area === 'uploads' ? this.paths.object(area, key) : (await this.require('readHead', area, key)).path;
+      return readStart(path, length).catch(asNotFound('readHead'));
     });
   }
 
@@ -150,10 +141,6 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
 
   override async promote(key: string, generation: string, metadata: ObjectMetadata): Promise<void> {
     await translateErrors('promote', async () => {
-      const promoted = await this.files.findMedia(key);
-      if (promoted?.sidecar.promotedFrom === generation) {
-        return;
-      }
       const { contentType, originalFileName } = metadata;
       const sidecar = { contentType, originalFileName, promotedFrom: generation };
       if (!(await this.files.promote(key, generation, sidecar))) {

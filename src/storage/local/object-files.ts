@@ -2,6 +2,7 @@ import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ObjectMetadata, StorageArea } from '../object-storage.js';
 import {
+  allSettledOrThrow,
   copyDurably,
   type FileVersion,
   inDirectory,
@@ -14,6 +15,7 @@ import {
   tryLink,
   versionOf,
   versionOrNull,
+  withNewFile,
   writeDurably,
 } from './durable-files.js';
 import { readLabel, writeLabel } from './labels.js';
@@ -45,8 +47,8 @@ const FIND_ATTEMPTS = 5;
  * the winner's bytes, and replaced bytes never show under the new label. An upload is its bytes alone: what it is to be
  * has been signed, and what it is will be measured.
  *
- * Bytes go to a temporary file first, complete and flushed, and are then linked or renamed into place. Throws what
- * the file system throws.
+ * Bytes go to a temporary file first, and are linked or renamed into place when they are complete. Throws what the file
+ * system throws.
  */
 export class ObjectFiles {
   private readonly writing = new Set<Promise<unknown>>();
@@ -87,27 +89,25 @@ export class ObjectFiles {
   async create(key: string, body: AsyncIterable<Uint8Array>): Promise<FileVersion> {
     const path = this.paths.object('uploads', key);
     return this.withTemporary(async (temporary) => {
-      const version = await this.write(temporary, body);
+      const version = await writeDurably(temporary, body);
       await inDirectory(dirname(path), () => this.moveIfAbsent(temporary, path));
       await syncDirectory(dirname(path));
       return version;
     });
   }
 
-  /** Stores an object, whether there was one or not. Its sidecar is written while the disk is busy with the bytes. */
+  /**
+   * Stores an object, whether there was one or not. A new one is flushed once all of it is in place, so that the file
+   * system's journal is written once and not twice: nobody relies on it before this ends. When flushing fails it may be
+   * there or not, as with every put that was not answered.
+   */
   async replace(key: string, body: Uint8Array, sidecar: Sidecar): Promise<void> {
-    await this.withTemporary(async (temporary) => {
-      let label: string | null = null;
-      const written = this.write(temporary, body, ({ generation }) => {
-        label = this.paths.sidecar('media', key, generation);
-        return this.writeSidecar(label, sidecar);
-      });
-      const version = await written.catch(async (error: unknown) => {
-        await (label && removeFile(label));
-        throw error;
-      });
-      await this.publish(key, version, temporary);
-    });
+    await this.withTemporary((temporary) =>
+      withNewFile(temporary, body, async ({ version, flush }) => {
+        await this.writeSidecar(this.paths.sidecar('media', key, version.generation), sidecar);
+        await this.publish(key, version, temporary, flush);
+      }),
+    );
   }
 
   /**
@@ -116,16 +116,12 @@ export class ObjectFiles {
    * @returns false when that generation is not there
    */
   async promote(key: string, generation: string, sidecar: Sidecar): Promise<boolean> {
-    return this.withTemporary(async (temporary) => {
-      const source = this.paths.object('uploads', key);
-      const version = await this.linkOrCopy(source, generation, temporary);
-      if (version === null) {
-        return false;
-      }
-      await this.writeSidecar(this.paths.sidecar('media', key, version.generation), sidecar);
-      await this.publish(key, version, temporary);
-      return true;
-    });
+    const source = this.paths.object('uploads', key);
+    return (
+      (this.hardLinks && (await this.promoteByLink(source, key, generation, sidecar))) ||
+      (await this.findMedia(key))?.sidecar.promotedFrom === generation ||
+      this.promoteAside(source, key, generation, sidecar)
+    );
   }
 
   /** Removes an object and the folders left empty by that; does nothing when there is none. */
@@ -165,13 +161,64 @@ export class ObjectFiles {
     await Promise.allSettled(this.writing);
   }
 
-  /** Makes complete bytes visible under their key. Their sidecar is there already. */
-  private async publish(key: string, version: FileVersion, temporary: string): Promise<void> {
+  /** Straight into its place, which is nearly always free. False where that cannot be. */
+  private async promoteByLink(
+    source: string,
+    key: string,
+    generation: string,
+    sidecar: Sidecar,
+  ): Promise<boolean> {
+    if ((await versionOrNull(source))?.generation !== generation) {
+      return false;
+    }
+    const path = this.paths.object('media', key);
+    const label = this.paths.sidecar('media', key, generation);
+    await this.writeSidecar(label, sidecar);
+    await tryLinkIfFree(source, path).catch(nullIfMissing);
+    // Looked at again: the upload may have made way for another one, or have been promoted by somebody else just now.
+    if ((await versionOrNull(path))?.generation !== generation) {
+      await removeFile(label);
+      return false;
+    }
+    await syncDirectory(dirname(path));
+    return true;
+  }
+
+  private async promoteAside(
+    source: string,
+    key: string,
+    generation: string,
+    sidecar: Sidecar,
+  ): Promise<boolean> {
+    return this.withTemporary(async (temporary) => {
+      const version = await this.linkOrCopy(source, generation, temporary);
+      if (version === null) {
+        return false;
+      }
+      await this.writeSidecar(this.paths.sidecar('media', key, version.generation), sidecar);
+      await this.publish(key, version, temporary);
+      return true;
+    });
+  }
+
+  /**
+   * Makes complete bytes visible under their key. Their sidecar is there already.
+   *
+   * @param flush for bytes that are not on the disk yet
+   */
+  private async publish(
+    key: string,
+    version: FileVersion,
+    temporary: string,
+    flush: () => Promise<void> = async () => {},
+  ): Promise<void> {
     const path = this.paths.object('media', key);
     let replaced: FileVersion | null = null;
     try {
       // Nearly always the place is free; then a link takes it, and there is nothing to look for.
       if (!(this.hardLinks && (await tryLinkIfFree(temporary, path)))) {
+        // What is there may be relied upon: it gives way to nothing that a power cut could take.
+        await flush();
         replaced = await versionOrNull(path);
         await rename(temporary, path);
       }
@@ -182,7 +229,7 @@ export class ObjectFiles {
       }
       throw error;
     }
-    await syncDirectory(dirname(path));
+    await allSettledOrThrow(flush(), syncDirectory(dirname(path)));
     if (replaced !== null && replaced.generation !== version.generation) {
       await removeFile(this.paths.sidecar('media', key, replaced.generation));
     }
@@ -191,14 +238,6 @@ export class ObjectFiles {
   private async writeSidecar(path: string, sidecar: Sidecar): Promise<void> {
     const label = JSON.stringify(sidecar);
     await inDirectory(dirname(path), () => writeLabel(path, label, this.paths.temporary()));
-  }
-
-  private async write(
-    temporary: string,
-    body: string | Uint8Array | AsyncIterable<Uint8Array>,
-    meanwhile?: (version: FileVersion) => Promise<void>,
-  ): Promise<FileVersion> {
-    return inDirectory(this.paths.temporaries, () => writeDurably(temporary, body, meanwhile));
   }
 
   private async moveIfAbsent(from: string, to: string): Promise<void> {
