@@ -1,13 +1,14 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import type { RawBuilder } from 'kysely';
 import type { PreparedStatements } from './prepared-statements.js';
+import type { Query } from './statement.js';
 
 /**
  * The way from a repository to PostgreSQL: one call is one statement, and one round trip.
  *
  * Statements are written as SQL (`sql` of kysely, so values are always parameters): each state change is one
- * conditional statement that reports what it did, which a unit of work that loads and flushes cannot express.
+ * conditional statement that reports what it did, which a unit of work that loads and flushes cannot express. Those that
+ * every request needs are a `Statement`, whose text is made once.
  */
 @Injectable()
 export class Database {
@@ -17,7 +18,7 @@ export class Database {
     private readonly statements: PreparedStatements | null = null,
   ) {}
 
-  async rows<Row>(query: RawBuilder<Row>): Promise<Row[]> {
+  async rows<Row>(query: Query<Row>): Promise<Row[]> {
     if (this.statements !== null) {
       return this.statements.rows(query);
     }
@@ -25,7 +26,7 @@ export class Database {
     return result.rows;
   }
 
-  async first<Row>(query: RawBuilder<Row>): Promise<Row | null> {
+  async first<Row>(query: Query<Row>): Promise<Row | null> {
     const [row] = await this.rows(query);
     return row ?? null;
   }

@@ -1,6 +1,7 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
-import type { Kysely, RawBuilder } from 'kysely';
+import type { Kysely } from 'kysely';
 import type { Pool, QueryResultRow } from 'pg';
+import type { Query } from './statement.js';
 
 /** Far more than there are: each is memory on every connection, so a text with a value in it must not fill them up. */
 const MAX_STATEMENTS = 500;
@@ -23,7 +24,7 @@ export class PreparedStatements {
     return new PreparedStatements(await nativePool(orm), orm.em.getKysely(), prepare);
   }
 
-  async rows<Row>(query: RawBuilder<Row>): Promise<Row[]> {
+  async rows<Row>(query: Query<Row>): Promise<Row[]> {
     const { sql: text, parameters } = query.compile(this.compiler);
     const name = this.nameOf(text);
     const result = await this.pool.query<Row & QueryResultRow>({

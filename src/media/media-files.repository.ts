@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { type RawBuilder, sql } from 'kysely';
 import { Database } from '../database/database.js';
+import { type Query, Statement, type Value, type Values } from '../database/statement.js';
 import type { Claim } from '../idempotency/claim.js';
 import { free, hold, settle } from '../quota/quota-ledger.js';
 import { QuotaService } from '../quota/quota.service.js';
@@ -37,8 +38,8 @@ export const DIRECT_HASH_KEY = 'media_files_direct_hash_key';
 export const LEFTOVERS_GRACE_SECONDS = 600;
 
 /** Whose ledger a change of this file moves. */
-export function ownerOf(id: string): RawBuilder<unknown> {
-  return sql`select user_id from media_files where id = ${id}`;
+export function ownerOf(id: Value<string>): RawBuilder<string> {
+  return sql<string>`select user_id from media_files where id = ${id}`;
 }
 
 /**
@@ -46,11 +47,11 @@ export function ownerOf(id: string): RawBuilder<unknown> {
  * the table is next to empty and every index looks alike; it must never look for a file among all those of its owner, or all
  * those that are pending.
  */
-export function byId(id: string, andOnlyIf: RawBuilder<unknown>): RawBuilder<unknown> {
+export function byId(id: Value<string>, andOnlyIf: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`id = ${id} and (${andOnlyIf}) is true`;
 }
 
-export function seconds(count: number): RawBuilder<unknown> {
+export function seconds(count: Value<number>): RawBuilder<unknown> {
   return sql`make_interval(secs => ${count})`;
 }
 
@@ -72,8 +73,8 @@ export class MediaFilesRepository {
    * @throws ProblemError `quota_exceeded`, also when the claim was lost: `IdempotencyService` tells the two apart
    */
   async insertReserving(file: NewMediaFile, claim: Claim | null = null): Promise<MediaFile> {
-    const times = await this.quota.reserving(file.userId, file.fileSize, insertion(file, claim));
-    return newMediaFile(file, times);
+    const statement = claim === null ? INSERT.with(file) : insertionUnder(claim, file);
+    return newMediaFile(file, await this.quota.reserving(file.userId, file.fileSize, statement));
   }
 
   /**
@@ -85,14 +86,17 @@ export class MediaFilesRepository {
     contentHash: string,
     claim: Claim | null,
   ): Promise<MediaFile | null> {
-    const live = sql`and not exists (select from media_files where ${liveWith(file.userId, contentHash)})`;
-    const times = await this.database.first(insertion(file, claim, live));
+    const statement =
+      claim === null
+        ? INSERT_UNLESS_LIVE.with({ ...file, contentHash })
+        : insertionUnder(claim, file, unlessLive(file.userId, contentHash));
+    const times = await this.database.first(statement);
     return times && newMediaFile(file, times);
   }
 
   /** Deleted ones included: who asks decides what to make of them. */
   async find(id: string): Promise<MediaFile | null> {
-    return this.one(sql<MediaFileRow>`select ${COLUMNS} from media_files where id = ${id}`);
+    return this.one(FIND.with({ id }));
   }
 
   /** Those of them that there are, deleted ones included. */
@@ -112,10 +116,7 @@ export class MediaFilesRepository {
 
   /** The user's oldest live file with these bytes. */
   async findLiveByHash(userId: string, contentHash: string): Promise<MediaFile | null> {
-    return this.one(sql<MediaFileRow>`
-      select ${COLUMNS} from media_files
-      where ${liveWith(userId, contentHash)}
-      order by media_files.created_at, id limit 1`);
+    return this.one(FIND_LIVE.with({ userId, contentHash }));
   }
 
   /** The user's oldest live file for each of these hashes that has one. */
@@ -161,17 +162,7 @@ export class MediaFilesRepository {
     contentHash: string | null,
     driveAfterSeconds: number,
   ): Promise<MediaFile | null> {
-    return this.one(sql<MediaFileRow>`
-      with owner as (${hold(ownerOf(id))}),
-      file as (
-        update media_files
-        set status = 'processing', reservation_open = false, content_hash = ${contentHash},
-          drive_after = now() + ${seconds(driveAfterSeconds)}
-        from owner
-        where ${byId(id, sql`media_files.user_id = owner.user_id and ${OPEN}`)}
-        returning media_files.*),
-      ledger as (${settle()})
-      select ${COLUMNS} from file`);
+    return this.one(CONFIRM.with({ id, contentHash, driveAfterSeconds }));
   }
 
   /** Keeps a direct upload's window open for whoever is storing its bytes now; false when it is no longer pending. */
@@ -199,34 +190,83 @@ export class MediaFilesRepository {
       select ${COLUMNS}, ${tellSettled()} from file`);
   }
 
-  private async one(query: RawBuilder<MediaFileRow>): Promise<MediaFile | null> {
+  private async one(query: Query<MediaFileRow>): Promise<MediaFile | null> {
     const row = await this.database.first(query);
     return row && toMediaFile(row);
   }
 }
 
-/** Reserves and inserts; no row when the bytes do not fit, the claim was lost, or the condition does not hold. */
-function insertion(
+const FIND = new Statement<{ id: string }, MediaFileRow>(
+  ({ id }) => sql`select ${COLUMNS} from media_files where id = ${id}`,
+);
+
+const FIND_LIVE = new Statement<{ userId: string; contentHash: string }, MediaFileRow>(
+  ({ userId, contentHash }) => sql`
+    select ${COLUMNS} from media_files
+    where ${liveWith(userId, contentHash)}
+    order by media_files.created_at, id limit 1`,
+);
+
+const INSERT = new Statement<NewMediaFile, NewRowTimes>((file) =>
+  insertion(file, reservation(file.userId, file.fileSize, null, [])),
+);
+
+const INSERT_UNLESS_LIVE = new Statement<NewMediaFile & { contentHash: string }, NewRowTimes>((file) =>
+  insertion(
+    file,
+    reservation(file.userId, file.fileSize, null, [], unlessLive(file.userId, file.contentHash)),
+  ),
+);
+
+const CONFIRM = new Statement<
+  { id: string; contentHash: string | null; driveAfterSeconds: number },
+  MediaFileRow
+>(
+  ({ id, contentHash, driveAfterSeconds }) => sql`
+    with owner as (${hold(ownerOf(id))}),
+    file as (
+      update media_files
+      set status = 'processing', reservation_open = false, content_hash = ${contentHash},
+        drive_after = now() + ${seconds(driveAfterSeconds)}
+      from owner
+      where ${byId(id, sql`media_files.user_id = owner.user_id and ${OPEN}`)}
+      returning media_files.*),
+    ledger as (${settle()})
+    select ${COLUMNS} from file`,
+);
+
+/** With its claim: rare enough to be put together every time. */
+function insertionUnder(
+  claim: Claim,
   file: NewMediaFile,
-  claim: Claim | null,
   andOnlyIf?: RawBuilder<unknown>,
 ): RawBuilder<NewRowTimes> {
+  return insertion(file, reservation(file.userId, file.fileSize, claim, [file.id], andOnlyIf));
+}
+
+/** Reserves and inserts; no row when the bytes do not fit, the claim was lost, or the condition does not hold. */
+function insertion(file: Values<NewMediaFile>, reserved: RawBuilder<unknown>): RawBuilder<NewRowTimes> {
   return sql<NewRowTimes>`
-    ${reservation(file.userId, file.fileSize, claim, [file.id], andOnlyIf)}
+    ${reserved}
     insert into media_files (
       id, user_id, file_name, original_file_name, mime_type, file_size, media_type, storage_key, storage_bucket,
       direct_hash, status, reservation_open, upload_expires_at, leftovers_due_at)
     select ${file.id}, user_id, ${file.id}, ${file.originalFileName}, ${file.mimeType}, ${file.fileSize}::bigint,
       ${file.mediaType}, ${file.storageKey}, ${file.storageBucket}, ${file.directHash}, 'pending', true,
-      now() + ${seconds(file.ttlSeconds)}, now() + ${seconds(file.ttlSeconds + LEFTOVERS_GRACE_SECONDS)}
+      now() + ${seconds(file.ttlSeconds)}, now() + ${seconds(file.ttlSeconds)} + ${seconds(LEFTOVERS_GRACE_SECONDS)}
     from ledger
     returning ${NEW_ROW_TIMES}`;
 }
 
 /** The user's verified files with these bytes. */
-function liveWith(userId: string, contentHash: string): RawBuilder<unknown> {
+function liveWith(userId: Value<string>, contentHash: Value<string>): RawBuilder<unknown> {
   return sql`content_hash = ${contentHash} and user_id = ${userId} and deleted_at is null
     and status in ('processing', 'ready')`;
+}
+
+/** A further condition of a reservation. */
+function unlessLive(userId: Value<string>, contentHash: Value<string>): RawBuilder<unknown> {
+  return sql`and not exists (select from media_files where ${liveWith(userId, contentHash)})`;
 }
 
 /** Exact to the microsecond: a float of seconds would not be. */

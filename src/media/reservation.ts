@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import { type Claim, holdClaim, recordFiles } from '../idempotency/claim.js';
+import type { Value } from '../database/statement.js';
 import { reserve } from '../quota/quota-ledger.js';
 
 /**
@@ -10,8 +11,8 @@ import { reserve } from '../quota/quota-ledger.js';
  * @param andOnlyIf a further condition, beginning with `and`
  */
 export function reservation(
-  userId: string,
-  bytes: number,
+  userId: Value<string>,
+  bytes: Value<number>,
   claim: Claim | null,
   ids: readonly (string | null)[],
   andOnlyIf: RawBuilder<unknown> = sql``,

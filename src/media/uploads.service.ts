@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { v7 as uuidv7 } from 'uuid';
 import { APP_CONFIG, type AppConfig } from '../config/app-config.js';
+import { newId } from '../common/new-id.js';
 import { ProblemError } from '../common/problem.js';
 import type { Claim } from '../idempotency/claim.js';
 import { JobQueue } from '../queue/job-queue.js';
@@ -104,7 +104,7 @@ export class UploadsService {
     fileSize: number,
     rest: Pick<NewMediaFile, 'directHash' | 'ttlSeconds'>,
   ): NewMediaFile {
-    const id = uuidv7();
+    const id = newId();
     return {
       id,
       userId,

@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
+import type { Value } from '../database/statement.js';
 
 /**
  * The entries of the quota ledger, as parts of a larger statement.
@@ -17,8 +18,8 @@ import { type RawBuilder, sql } from 'kysely';
  * @param andOnlyIf a further condition, beginning with `and`
  */
 export function reserve(
-  userId: string,
-  bytes: number,
+  userId: Value<string>,
+  bytes: Value<number>,
   andOnlyIf: RawBuilder<unknown> = sql``,
 ): RawBuilder<unknown> {
   return sql`
@@ -34,7 +35,7 @@ export function reserve(
  * that had to wait would first be tried on the row as it was before the wait, and the CHECKs are made on that try: a
  * deletion right behind a confirm would free what is not there yet, and fail.
  */
-export function hold(userId: RawBuilder<unknown>): RawBuilder<unknown> {
+export function hold(userId: Value<string>): RawBuilder<unknown> {
   return sql`
     select user_id, used_bytes, reserved_bytes from storage_quotas where user_id = (${userId}) for no key update`;
 }

@@ -1,9 +1,10 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { type RawBuilder, sql } from 'kysely';
+import { sql } from 'kysely';
 import { APP_CONFIG, type AppConfig } from '../config/app-config.js';
 import { Metrics } from '../common/metrics.js';
 import { ProblemError } from '../common/problem.js';
 import { Database } from '../database/database.js';
+import type { Query } from '../database/statement.js';
 import { StorageQuota } from './storage-quota.entity.js';
 
 interface QuotaRow {
@@ -33,7 +34,7 @@ export class QuotaService {
    *
    * @throws ProblemError `quota_exceeded`
    */
-  async reserving<Row>(userId: string, bytes: number, statement: RawBuilder<Row>): Promise<Row> {
+  async reserving<Row>(userId: string, bytes: number, statement: Query<Row>): Promise<Row> {
     const row = await this.database.first(statement);
     if (row !== null) {
       return row;

@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { sql } from 'kysely';
 import { LRUCache } from 'lru-cache';
-import { v7 as uuidv7 } from 'uuid';
 import { APP_CONFIG, type AppConfig } from '../config/app-config.js';
+import { newId } from '../common/new-id.js';
 import { Database } from '../database/database.js';
 
 /** Profiles never change and are never removed, so a known one needs no look-up; bounded, as subjects are not. */
@@ -35,7 +35,7 @@ export class UsersService {
 
   /** Makes the profile unless it is there; safe to call any number of times at once. */
   async add(subject: string): Promise<{ id: string; created: boolean }> {
-    const id = uuidv7();
+    const id = newId();
     const inserted = await this.database.first(sql<{ id: string }>`
       insert into user_profiles (id, user_info_id) values (${id}, ${subject})
       on conflict (user_info_id) do nothing

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { type RawBuilder, sql } from 'kysely';
+import { CompiledQuery, type Kysely, sql } from 'kysely';
 import { Database } from '../../src/database/database.js';
+import type { Query } from '../../src/database/statement.js';
 
 /** What this project looks at in a node of `EXPLAIN (FORMAT JSON)`. */
 interface PlanNode {
@@ -81,7 +82,7 @@ export class ExplainingDatabase extends Database {
     }
   }
 
-  override async rows<Row>(query: RawBuilder<Row>): Promise<Row[]> {
+  override async rows<Row>(query: Query<Row>): Promise<Row[]> {
     const json = await this.explain<readonly [{ readonly Plan: PlanNode }]>(query, 'json');
     const lines = await this.explain<string>(query, 'text');
     const [first] = json;
@@ -97,13 +98,26 @@ export class ExplainingDatabase extends Database {
     return work(this);
   }
 
-  private async explain<Plan>(query: RawBuilder<unknown>, format: 'json' | 'text'): Promise<Plan[]> {
+  private async explain<Plan>(query: Query<unknown>, format: 'json' | 'text'): Promise<Plan[]> {
     await super.rows(sql`savepoint before_explain`);
-    const rows = await super.rows(sql<{ 'QUERY PLAN': Plan }>`
-      explain (analyze, buffers, costs off, format ${sql.raw(format)}) ${query}`);
+    const rows = await super.rows(explained<Plan>(query, format));
     await super.rows(sql`rollback to savepoint before_explain`);
     return rows.map((row) => row['QUERY PLAN']);
   }
+}
+
+function explained<Plan>(query: Query<unknown>, format: 'json' | 'text'): Query<{ 'QUERY PLAN': Plan }> {
+  const compile = (compiler: Kysely<unknown>) => {
+    const { sql: text, parameters } = query.compile(compiler);
+    return { sql: `explain (analyze, buffers, costs off, format ${format}) ${text}`, parameters };
+  };
+  return {
+    compile,
+    execute: (on) => {
+      const { sql: text, parameters } = compile(on);
+      return on.executeQuery(CompiledQuery.raw(text, [...parameters]));
+    },
+  };
 }
 
 function flatten(node: PlanNode): PlanNode[] {
