@@ -169,7 +169,7 @@ export class DirectUploadService {
         contentType: file.mimeType,
         originalFileName: file.originalFileName,
       });
-      const settled = await this.files.confirm(file.id, hash, this.config.worker.sweepIntervalSeconds);
+      const settled = await this.files.confirm(file, hash, this.config.worker.sweepIntervalSeconds);
       if (settled !== null) {
         await this.queue.enqueue({ name: 'generate_thumbnails', mediaFileId: file.id });
         return { file: settled, created: true };

@@ -158,11 +158,11 @@ export class MediaFilesRepository {
    * @returns the file as it is now, or null when it was no longer pending, was deleted, or its window has closed
    */
   async confirm(
-    id: string,
+    { id, userId }: Pick<MediaFile, 'id' | 'userId'>,
     contentHash: string | null,
     driveAfterSeconds: number,
   ): Promise<MediaFile | null> {
-    return this.one(CONFIRM.with({ id, contentHash, driveAfterSeconds }));
+    return this.one(CONFIRM.with({ id, userId, contentHash, driveAfterSeconds }));
   }
 
   /** Keeps a direct upload's window open for whoever is storing its bytes now; false when it is no longer pending. */
@@ -179,7 +179,7 @@ export class MediaFilesRepository {
   /** Soft delete; what the file used is free at once, and whoever waits for it is told. Null when it is not this user's, or deleted already. */
   async delete(id: string, userId: string, driveAfterSeconds: number): Promise<MediaFile | null> {
     return this.one(sql<MediaFileRow>`
-      with owner as (${hold(sql`select ${userId}::uuid`)}),
+      with owner as (${hold(userId)}),
       file as (
         update media_files
         set deleted_at = now(), drive_count = 0, drive_after = now() + ${seconds(driveAfterSeconds)}
@@ -219,11 +219,11 @@ const INSERT_UNLESS_LIVE = new Statement<NewMediaFile & { contentHash: string },
 );
 
 const CONFIRM = new Statement<
-  { id: string; contentHash: string | null; driveAfterSeconds: number },
+  { id: string; userId: string; contentHash: string | null; driveAfterSeconds: number },
   MediaFileRow
 >(
-  ({ id, contentHash, driveAfterSeconds }) => sql`
-    with owner as (${hold(ownerOf(id))}),
+  ({ id, userId, contentHash, driveAfterSeconds }) => sql`
+    with owner as (${hold(userId)}),
     file as (
       update media_files
       set status = 'processing', reservation_open = false, content_hash = ${contentHash},

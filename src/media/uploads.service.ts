@@ -80,7 +80,7 @@ export class UploadsService {
     const file = requireOwn(await this.files.find(id), userId);
     requireOpen(file);
     await this.verifyAndPromote(file);
-    const confirmed = await this.files.confirm(id, null, this.config.worker.sweepIntervalSeconds);
+    const confirmed = await this.files.confirm(file, null, this.config.worker.sweepIntervalSeconds);
     if (confirmed === null) {
       throw await this.explainLostConfirm(file);
     }

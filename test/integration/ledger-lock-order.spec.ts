@@ -40,7 +40,7 @@ describe('a change of a file that moves the ledger', () => {
 
   async function processing(): Promise<Subject> {
     const subject = await pending();
-    await files.confirm(subject.id, null, 30);
+    await files.confirm(subject, null, 30);
     return subject;
   }
 
@@ -55,7 +55,7 @@ describe('a change of a file that moves the ledger', () => {
   }
 
   const changes: readonly [string, () => Promise<Subject>, (subject: Subject) => Promise<unknown>][] = [
-    ['confirm', pending, ({ id }) => files.confirm(id, null, 30)],
+    ['confirm', pending, (subject) => files.confirm(subject, null, 30)],
     ['delete', processing, ({ id, userId }) => files.delete(id, userId, 30)],
     ['fail', processing, ({ id }) => lifecycle.markFailed(id, 'truncated', 30)],
     ['release', expired, ({ id }) => lifecycle.releaseExpired(id)],
@@ -84,7 +84,7 @@ describe('a change of a file that moves the ledger', () => {
     const { id, userId } = await pending('carol');
     await other.query('begin');
     await other.query('select 1 from storage_quotas where user_id = $1 for update', [userId]);
-    const confirming = files.confirm(id, null, 30);
+    const confirming = files.confirm({ id, userId }, null, 30);
     await until(async () => ((await waiting()) === 1 ? true : null), 'the confirm to wait');
     // Its snapshot is one of before the confirm, and its turn comes after it.
     const deleting = files.delete(id, userId, 30);

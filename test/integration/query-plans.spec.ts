@@ -215,10 +215,10 @@ describe(`the plans of the queries, at ${FILES} files of which one user has a fi
 
     it('confirm, and settle the reservation, in one statement', async () => {
       const { id } = await rowWhere("status = 'pending' and upload_expires_at > now() + interval '1 min'");
-      const plan = await planOf('Confirm', (on) => filesOn(on).confirm(id, null, 30));
-      // Each is looked at twice: to hold the ledger of the file's owner, and to change the file and then the ledger.
+      const plan = await planOf('Confirm', (on) => filesOn(on).confirm({ id, userId: user }, null, 30));
+      // The ledger is looked at twice: to hold it, and to change it after the file.
       expect(inShort(plan)).toEqual(
-        reading(['media_files_pkey', 'media_files_pkey', 'storage_quotas_pkey', 'storage_quotas_pkey'], 2),
+        reading(['media_files_pkey', 'storage_quotas_pkey', 'storage_quotas_pkey'], 1),
       );
     });
 
