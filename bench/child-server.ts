@@ -9,6 +9,8 @@ export interface ChildServerOptions {
   readonly name: string;
   /** Compiled script. */
   readonly script: string;
+  /** Given to Node before the script. */
+  readonly nodeOptions?: readonly string[];
   readonly environment: Record<string, string>;
   /** Where it listens. */
   readonly origin: string;
@@ -28,7 +30,7 @@ export class ChildServer {
 
   static async start(options: ChildServerOptions): Promise<ChildServer> {
     const log = openSync(options.logFile, 'w');
-    const child = spawn(process.execPath, [options.script], {
+    const child = spawn(process.execPath, [...(options.nodeOptions ?? []), options.script], {
       env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...options.environment },
       stdio: ['ignore', log, log],
     });

@@ -10,6 +10,7 @@ import { freePort } from '../src/common/free-port.js';
 import { EmbeddedPostgres } from '../src/database/embedded/embedded-postgres.js';
 import { type Gcs, startGcs } from '../test/support/gcs/start-gcs.js';
 import { startRedis, type TestRedis } from '../test/support/redis.js';
+import { START_COMMAND } from '../test/support/start-command.js';
 import { TEST_SECRET } from '../test/support/tokens.js';
 import { ChildServer } from './child-server.js';
 
@@ -71,12 +72,12 @@ export class Stage {
     return this.start({
       name,
       script: MAIN,
+      nodeOptions: START_COMMAND.nodeOptions,
       origin: `http://127.0.0.1:${port}`,
       readyPath: '/health/ready',
       environment: {
         NODE_ENV: 'production',
-        // As `npm start` and the image have it.
-        MALLOC_ARENA_MAX: '2',
+        ...START_COMMAND.environment,
         HOST: '127.0.0.1',
         PORT: String(port),
         PUBLIC_BASE_URL: `http://127.0.0.1:${port}`,

@@ -9,6 +9,7 @@ import { DockerIgnore } from '../support/docker-ignore.js';
 import { DockerImage, dockerfile, jsonOf, ROOT } from '../support/docker-image.js';
 import { photo } from '../support/images.js';
 import type { ServerProcess } from '../support/installation.js';
+import { START_COMMAND } from '../support/start-command.js';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
 import { TEST_SECRET, tokenFor } from '../support/tokens.js';
 
@@ -24,7 +25,16 @@ describe('the Dockerfile', () => {
     const users = (await dockerfile()).filter((instruction) => instruction.getInstruction() === 'USER');
     expect(users.map((user) => user.getArgumentsContent())).toEqual(['1000:1000']);
     expect(await jsonOf('ENTRYPOINT')).toEqual(['/usr/bin/tini', '--']);
-    expect(await jsonOf('CMD')).toEqual(['node', 'dist/src/main.js']);
+    expect(await jsonOf('CMD')).toEqual(['node', ...START_COMMAND.nodeOptions, 'dist/src/main.js']);
+  });
+
+  it('starts the service with what `npm start` has against waste of memory', async () => {
+    expect(START_COMMAND.environment).toEqual({ MALLOC_ARENA_MAX: '2' });
+    expect(START_COMMAND.nodeOptions).toEqual(['--max-semi-space-size=8']);
+    const variables = (await dockerfile()).filter((instruction) => instruction.getInstruction() === 'ENV');
+    expect(variables.map((instruction) => instruction.getArgumentsContent()).join(' ')).toContain(
+      'MALLOC_ARENA_MAX=2',
+    );
   });
 
   it('keeps no secret: none of its variables is one, and none comes from outside', async () => {

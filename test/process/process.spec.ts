@@ -130,6 +130,15 @@ describe('the process', () => {
     expect(await processesWith(installation.dataDir)).toEqual([]);
   });
 
+  it('keeps the young part of its heap small, as it is started', async () => {
+    const installation = await install();
+    await start(installation);
+    const metrics = await (await fetch(`${installation.baseUrl}/metrics`)).text();
+    const bytes = Number(/^nodejs_heap_space_size_total_bytes\{space="new"\} (\d+)$/m.exec(metrics)?.[1]);
+    // Two halves of 8 MiB; left to itself, V8 has taken three times as much by the time that everything is loaded.
+    expect(bytes).toBeLessThanOrEqual(16 * 1024 * 1024);
+  });
+
   it('keeps its own secrets to its owner', async () => {
     const installation = await install();
     await installation.command('token', 'alice');

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { freePort } from '../../src/common/free-port.js';
 import type { RawEnvironment } from '../../src/config/parse-environment.js';
 import { ApiClient, until } from './api-client.js';
+import { START_COMMAND } from './start-command.js';
 
 const run = promisify(execFile);
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -67,9 +68,9 @@ export class Installation {
   /** Starts a server process, and leaves it to the caller what comes of it. */
   launch(environment: Record<string, string> = {}): ServerProcess {
     return new ServerProcess(
-      spawn(process.execPath, [join(ROOT, 'dist', 'src', 'main.js')], {
+      spawn(process.execPath, [...START_COMMAND.nodeOptions, join(ROOT, 'dist', 'src', 'main.js')], {
         cwd: this.dataDir,
-        env: this.environmentWith(environment),
+        env: { ...START_COMMAND.environment, ...this.environmentWith(environment) },
         stdio: ['ignore', 'pipe', 'pipe'],
       }),
     );
