@@ -47,14 +47,11 @@ export class GenerateThumbnailsHandler {
   }
 
   private async process(file: MediaFile): Promise<JobOutcome> {
-    const { bytes, contentHash } = await readOriginal(
-      await this.storage.openRead('media', file.storageKey),
-      file.fileSize,
-    );
-    const image = await this.images.process(bytes, file.mimeType);
+    const original = await readOriginal(await this.storage.openRead('media', file.storageKey), file.fileSize);
+    const image = await this.images.process(original, file.mimeType);
     await this.storeDerivatives(file, image);
     const won = await this.lifecycle.markReady(file.id, {
-      contentHash,
+      contentHash: image.contentHash,
       width: image.width,
       height: image.height,
       metadata: image.metadata,

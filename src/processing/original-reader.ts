@@ -1,22 +1,14 @@
-import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { PermanentFault } from './image/processing-fault.js';
 
-export interface Original {
-  /** With an ArrayBuffer of its own, so that it can be handed over to a thread. */
-  readonly bytes: Buffer<ArrayBuffer>;
-  /** Sha-256 in hex. */
-  readonly contentHash: string;
-}
-
 /**
- * Takes in an original once, hashing on the way. Its size is known and bounded by the upload limits; an object that
- * has another one is not the one that was confirmed.
+ * Takes in an original once. Its size is known and bounded by the upload limits; an object that has another one is not
+ * the one that was confirmed.
  *
+ * @returns bytes with an ArrayBuffer of their own, so that it can be handed over to a thread
  * @throws PermanentFault `size_mismatch`; whatever the stream fails with
  */
-export async function readOriginal(stream: Readable, expectedBytes: number): Promise<Original> {
-  const hash = createHash('sha256');
+export async function readOriginal(stream: Readable, expectedBytes: number): Promise<Buffer<ArrayBuffer>> {
   let bytes: Buffer<ArrayBuffer> | null = null;
   let length = 0;
   for await (const chunk of stream as AsyncIterable<Buffer<ArrayBuffer>>) {
@@ -24,7 +16,6 @@ export async function readOriginal(stream: Readable, expectedBytes: number): Pro
       stream.destroy();
       throw sizeMismatch(expectedBytes);
     }
-    hash.update(chunk);
     if (bytes === null && isWhole(chunk, expectedBytes)) {
       bytes = chunk;
     } else {
@@ -36,7 +27,7 @@ export async function readOriginal(stream: Readable, expectedBytes: number): Pro
   if (bytes === null || length !== expectedBytes) {
     throw sizeMismatch(expectedBytes);
   }
-  return { bytes, contentHash: hash.digest('hex') };
+  return bytes;
 }
 
 /** All of it in one piece, with no other buffer in the same memory: it need not be copied. */

@@ -60,6 +60,7 @@ describe('the watch over the derivatives of the image worker', () => {
     const image = {
       width: 300,
       height: 200,
+      contentHash: '0'.repeat(64),
       metadata: { format: 'jpeg', frames: 1, hasAlpha: false, takenAt: null, thumbHash: 'AAAAAAAA' },
       thumbnail: await webpImage(200, 200),
       medium: await webpImage(300, 200),

@@ -4,6 +4,7 @@ import { faultOfInput, faultOfOutput, isHarmlessWarning } from './decoder-errors
 import { decoderTurns } from './decoder-turns.js';
 import type { RenderPlan, Size } from './image-geometry.js';
 import type { ImageHeader } from './image-header.js';
+import { meanwhile } from './meanwhile.js';
 import { placeholderOf, type RawImage } from './placeholder.js';
 import { sharp, untrustedInput, type Strictness } from './sharp-hardening.js';
 
@@ -28,11 +29,12 @@ export async function renderDerivatives(
 ): Promise<RenderedDerivatives> {
   const image = await decode(bytes, header, plan.intermediate, maxPixels, deadline);
   try {
-    const [thumbnail, medium] = await Promise.all([
+    const [thumbnail, medium, thumbHash] = await Promise.all([
       decoderTurns.run(() => encode(image, plan.thumbnail, 'cover', deadline)),
       decoderTurns.run(() => encode(image, plan.medium, 'fill', deadline)),
+      meanwhile(() => placeholderOf(image)),
     ]);
-    return { thumbnail, medium, thumbHash: placeholderOf(image) };
+    return { thumbnail, medium, thumbHash };
   } catch (error) {
     throw faultOfOutput(error);
   }

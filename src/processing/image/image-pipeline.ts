@@ -24,6 +24,8 @@ export interface ProcessedImage {
   /** Of the oriented image as decoded, whatever the client said. */
   readonly width: number;
   readonly height: number;
+  /** Sha-256 of the original, in hex: of all its bytes, also of those that no decoder was given. */
+  readonly contentHash: string;
   readonly metadata: ImageMetadata;
   /** WebP. */
   readonly thumbnail: Buffer;

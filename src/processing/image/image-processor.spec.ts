@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import { thumbHashToApproximateAspectRatio, thumbHashToAverageRGBA } from 'thumbhash';
 import { describe, expect, it } from 'vitest';
+import { pngChunk } from '../../../test/fuzz/image-blocks.js';
 import {
   CORNERS,
   FRAME_COLOURS,
@@ -135,6 +137,14 @@ describe(ImageProcessor.name, () => {
     expect(await sizeOf(image.medium)).toBe('webp 120x90');
     expect((await sharp(image.medium).metadata()).pages).toBeUndefined();
     expect(difference(await pixelAt(image.medium, 0.5, 0.5), FRAME_COLOURS[0] ?? [])).toBeLessThanOrEqual(8);
+  });
+
+  it('hashes the original as it came, with what no decoder is given', async () => {
+    const png = await pngImage(40, 30);
+    const text = pngChunk('tEXt', Buffer.from('Comment\0hello', 'latin1'));
+    const original = Buffer.concat([png.subarray(0, 33), text, png.subarray(33)]);
+    const { contentHash } = await sut.process(original, 'image/png');
+    expect(contentHash).toBe(createHash('sha256').update(original).digest('hex'));
   });
 
   it('keeps transparency', async () => {

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { renderDerivatives } from './derivatives.js';
 import { Deadline } from './deadline.js';
 import { inspectStructure, type FileStructure } from './file-structure.js';
@@ -5,6 +6,7 @@ import { mimeTypeOf, sniffFormat, type ImageFormat } from './image-format.js';
 import { type ImageLimits, ImagePipeline, type ProcessedImage } from './image-pipeline.js';
 import { decodeCost, decodedBytes, planDerivatives, type Size } from './image-geometry.js';
 import { readHeader, type ImageHeader } from './image-header.js';
+import { meanwhile } from './meanwhile.js';
 import { PixelBudget } from './pixel-budget.js';
 import { withoutTexts } from './png-texts.js';
 import { PermanentFault } from './processing-fault.js';
@@ -49,11 +51,21 @@ export class ImageProcessor extends ImagePipeline {
     }
 
     const plan = planDerivatives(header.oriented);
-    const rendered = await this.budget.run(decodeCost(header, plan.intermediate), () =>
-      renderDerivatives(bytes, header, plan, this.limits.maxPixels, new Deadline(this.limits.timeoutSeconds)),
-    );
+    const [rendered, contentHash] = await Promise.all([
+      this.budget.run(decodeCost(header, plan.intermediate), () =>
+        renderDerivatives(
+          bytes,
+          header,
+          plan,
+          this.limits.maxPixels,
+          new Deadline(this.limits.timeoutSeconds),
+        ),
+      ),
+      meanwhile(() => hash('sha256', original, 'hex')),
+    ]);
     return {
       ...header.oriented,
+      contentHash,
       metadata: {
         format,
         frames: header.frames,
