@@ -30,7 +30,11 @@ describe('the Dockerfile', () => {
 
   it('starts the service with what `npm start` has against waste of memory', async () => {
     expect(START_COMMAND.environment).toEqual({ MALLOC_ARENA_MAX: '2' });
-    expect(START_COMMAND.nodeOptions).toEqual(['--max-semi-space-size=8', '--heap-growing-percent=50']);
+    expect(START_COMMAND.nodeOptions).toEqual([
+      '--max-semi-space-size=8',
+      '--heap-growing-percent=50',
+      '--no-maglev',
+    ]);
     const variables = (await dockerfile()).filter((instruction) => instruction.getInstruction() === 'ENV');
     expect(variables.map((instruction) => instruction.getArgumentsContent()).join(' ')).toContain(
       'MALLOC_ARENA_MAX=2',
