@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { CompiledQuery, type Kysely, sql } from 'kysely';
+import { CompiledQuery, sql } from 'kysely';
 import { Database } from '../../src/database/database.js';
 import type { Query } from '../../src/database/statement.js';
 
@@ -100,22 +100,22 @@ export class ExplainingDatabase extends Database {
 
   private async explain<Plan>(query: Query<unknown>, format: 'json' | 'text'): Promise<Plan[]> {
     await super.rows(sql`savepoint before_explain`);
-    const rows = await super.rows(explained<Plan>(query, format));
+    const rows = await super.rows<{ 'QUERY PLAN': Plan }>(explained(query, format));
     await super.rows(sql`rollback to savepoint before_explain`);
     return rows.map((row) => row['QUERY PLAN']);
   }
 }
 
-function explained<Plan>(query: Query<unknown>, format: 'json' | 'text'): Query<{ 'QUERY PLAN': Plan }> {
-  const compile = (compiler: Kysely<unknown>) => {
-    const { sql: text, parameters } = query.compile(compiler);
-    return { sql: `explain (analyze, buffers, costs off, format ${format}) ${text}`, parameters };
-  };
+/** The same statement, asking for its plan. */
+function explained(query: Query<unknown>, format: 'json' | 'text'): Query<never> {
   return {
-    compile,
-    execute: (on) => {
-      const { sql: text, parameters } = compile(on);
-      return on.executeQuery(CompiledQuery.raw(text, [...parameters]));
+    compile(compiler) {
+      const { sql: text, parameters } = query.compile(compiler);
+      return { sql: `explain (analyze, buffers, costs off, format ${format}) ${text}`, parameters };
+    },
+    execute(on) {
+      const { sql: text, parameters } = this.compile(on);
+      return on.executeQuery<never>(CompiledQuery.raw(text, [...parameters]));
     },
   };
 }

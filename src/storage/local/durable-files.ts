@@ -93,7 +93,7 @@ export function nullIfMissing(error: unknown): null {
 export interface NewFile {
   readonly version: FileVersion;
   /** Puts the bytes onto the disk. */
-  flush(): Promise<void>;
+  readonly flush: () => Promise<void>;
 }
 
 /**
