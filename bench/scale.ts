@@ -16,8 +16,8 @@ export interface Scale {
 export const FULL: Scale = {
   name: 'full',
   rounds: 5,
-  seconds: 3.5,
-  warmUpSeconds: 2.5,
+  seconds: 2.8,
+  warmUpSeconds: 2,
   manyRows: 1_000_000,
   photos2Mp: 100,
   photos12Mp: 30,

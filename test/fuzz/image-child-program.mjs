@@ -26,7 +26,7 @@ function* chunksOf(bytes) {
 async function outcomeOf({ bytes, fileSize, mimeType }) {
   try {
     const original = await readOriginal(Readable.from(chunksOf(bytes)), fileSize);
-    return { kind: 'ready', image: await images.process(original.bytes, mimeType) };
+    return { kind: 'ready', image: await images.process(original, mimeType) };
   } catch (error) {
     if (error instanceof PermanentFault) {
       return { kind: 'failed', code: error.code, detail: error.message };

@@ -174,14 +174,17 @@ export class ObjectFiles {
     const path = this.paths.object('media', key);
     const label = this.paths.sidecar('media', key, generation);
     await this.writeSidecar(label, sidecar);
-    await tryLinkIfFree(source, path).catch(nullIfMissing);
+    const linked = await tryLinkIfFree(source, path).catch(nullIfMissing);
     // Looked at again: the upload may have made way for another one, or have been promoted by somebody else just now.
-    if ((await versionOrNull(path))?.generation !== generation) {
-      await removeFile(label);
-      return false;
+    if ((await versionOrNull(path))?.generation === generation) {
+      await syncDirectory(dirname(path));
+      return true;
     }
-    await syncDirectory(dirname(path));
-    return true;
+    // Where the place is taken, the label stays for the way aside: somebody else may have gone it already.
+    if (linked !== false) {
+      await removeFile(label);
+    }
+    return false;
   }
 
   private async promoteAside(
