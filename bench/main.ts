@@ -116,4 +116,8 @@ function workloadsOf({ only }: BenchOptions): Workload[] {
   return chosen;
 }
 
+// Whoever is broken off takes along what it has started.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => process.exit(1));
+}
 await main();

@@ -28,11 +28,11 @@ export const FULL: Scale = {
 export const QUICK: Scale = {
   name: 'quick',
   rounds: 2,
-  seconds: 1.5,
-  warmUpSeconds: 1,
-  manyRows: 100_000,
-  photos2Mp: 20,
-  photos12Mp: 6,
+  seconds: 1,
+  warmUpSeconds: 0.5,
+  manyRows: 50_000,
+  photos2Mp: 10,
+  photos12Mp: 4,
   imageRounds: 1,
   singleRounds: 3,
 };
