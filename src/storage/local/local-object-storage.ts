@@ -18,6 +18,7 @@ import { LengthMismatchError, ObjectExistsError, UploadInterruptedError } from '
 import { LocalUrlSigner } from './local-url-signer.js';
 import { type LocatedFile, ObjectFiles, type StoredObject } from './object-files.js';
 import { ObjectPaths } from './object-path.js';
+import { TemporaryFiles } from './temporary-files.js';
 
 export interface LocalObjectStorageOptions {
   /** Folder of all objects; made when it is not there. */
@@ -58,6 +59,7 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
   readonly access: 'public' | 'private';
   readonly signer: LocalUrlSigner;
   private readonly paths: ObjectPaths;
+  private readonly temporaries: TemporaryFiles;
   private readonly files: ObjectFiles;
 
   constructor(private readonly options: LocalObjectStorageOptions) {
@@ -65,7 +67,8 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
     this.access = options.access;
     this.signer = new LocalUrlSigner(options.signingKey);
     this.paths = new ObjectPaths(options.rootDir);
-    this.files = new ObjectFiles(this.paths, options.hardLinks ?? true);
+    this.temporaries = new TemporaryFiles(this.paths);
+    this.files = new ObjectFiles(this.paths, this.temporaries, options.hardLinks ?? true);
   }
 
   override bucketOf(area: StorageArea): string {
@@ -185,14 +188,14 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
   /** Does for uploads what the lifecycle rule of a cloud bucket does, whether they were promoted or not. */
   override async removeAbandoned(olderThan: Date): Promise<number> {
     return translateErrors('removeAbandoned', async () => {
-      const temporaries = await this.files.removeStaleTemporaries(olderThan);
+      const temporaries = await this.temporaries.removeStale(olderThan);
       return temporaries + (await this.files.removeStaleUploads(olderThan));
     });
   }
 
   /** All connections are cut by now: uploads that broke off with them still have to remove what they had written. */
   async onApplicationShutdown(): Promise<void> {
-    await this.files.settled();
+    await this.temporaries.settled();
   }
 
   private async require(operation: string, area: StorageArea, key: string): Promise<LocatedFile> {

@@ -21,6 +21,7 @@ import {
 import { readLabel, writeLabel } from './labels.js';
 import { ObjectExistsError } from './local-upload.errors.js';
 import type { ObjectPaths } from './object-path.js';
+import type { TemporaryFiles } from './temporary-files.js';
 
 /** What is kept beside an object. */
 export interface Sidecar extends ObjectMetadata {
@@ -51,10 +52,9 @@ const FIND_ATTEMPTS = 5;
  * system throws.
  */
 export class ObjectFiles {
-  private readonly writing = new Set<Promise<unknown>>();
-
   constructor(
     private readonly paths: ObjectPaths,
+    private readonly temporaries: TemporaryFiles,
     private readonly hardLinks: boolean,
   ) {}
 
@@ -88,7 +88,7 @@ export class ObjectFiles {
   /** Stores a new upload. @throws ObjectExistsError when there is one */
   async create(key: string, body: AsyncIterable<Uint8Array>): Promise<FileVersion> {
     const path = this.paths.object('uploads', key);
-    return this.withTemporary(async (temporary) => {
+    return this.temporaries.withOne(async (temporary) => {
       const version = await writeDurably(temporary, body);
       await inDirectory(dirname(path), () => this.moveIfAbsent(temporary, path));
       await syncDirectory(dirname(path));
@@ -102,7 +102,7 @@ export class ObjectFiles {
    * there or not, as with every put that was not answered.
    */
   async replace(key: string, body: Uint8Array, sidecar: Sidecar): Promise<void> {
-    await this.withTemporary((temporary) =>
+    await this.temporaries.withOne((temporary) =>
       withNewFile(temporary, body, async ({ version, flush }) => {
         await this.writeSidecar(this.paths.sidecar('media', key, version.generation), sidecar);
         await this.publish(key, version, temporary, flush);
@@ -134,7 +134,7 @@ export class ObjectFiles {
     // The sidecar first: without it the object is gone for every reader, and while the bytes are there, a second
     // try after a crash still knows what the sidecar was called.
     await removeFile(this.paths.sidecar(area, key, version.generation));
-    await this.withTemporary(async (temporary) => {
+    await this.temporaries.withOne(async (temporary) => {
       // Taken aside, then looked at: it may be a newer object than the one above.
       await rename(path, temporary).catch(nullIfMissing);
       const taken = await versionOrNull(temporary);
@@ -146,19 +146,9 @@ export class ObjectFiles {
     await pruneEmptyDirectories(dirname(path), this.paths.area(area));
   }
 
-  /** Removes what killed processes left half-written. @returns how many files */
-  async removeStaleTemporaries(olderThan: Date): Promise<number> {
-    return removeStaleFiles(this.paths.temporaries, olderThan);
-  }
-
   /** Removes what lies in the uploads area for too long. @returns how many files, sidecars included */
   async removeStaleUploads(olderThan: Date): Promise<number> {
     return removeStaleFiles(this.paths.area('uploads'), olderThan);
-  }
-
-  /** Resolves when nothing is being written any more that was when it was called, and no temporary file of it is left. */
-  async settled(): Promise<void> {
-    await Promise.allSettled(this.writing);
   }
 
   /** Straight into its place, which is nearly always free. False where that cannot be. */
@@ -193,7 +183,7 @@ export class ObjectFiles {
     generation: string,
     sidecar: Sidecar,
   ): Promise<boolean> {
-    return this.withTemporary(async (temporary) => {
+    return this.temporaries.withOne(async (temporary) => {
       const version = await this.linkOrCopy(source, generation, temporary);
       if (version === null) {
         return false;
@@ -289,26 +279,6 @@ export class ObjectFiles {
     // The bytes of a file never change, only which file lies at a path: if it is the right one now, it was the right
     // one while it was copied.
     return (await versionOrNull(source))?.generation === generation ? versionOf(to) : null;
-  }
-
-  private async withTemporary<T>(action: (temporary: string) => Promise<T>): Promise<T> {
-    const work = this.useTemporary(action);
-    this.writing.add(work);
-    try {
-      return await work;
-    } finally {
-      this.writing.delete(work);
-    }
-  }
-
-  private async useTemporary<T>(action: (temporary: string) => Promise<T>): Promise<T> {
-    const temporary = this.paths.temporary();
-    try {
-      return await action(temporary);
-    } finally {
-      // Also after success: a rename between two links to one file does nothing and leaves both names.
-      await removeFile(temporary);
-    }
   }
 }
 
