@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { v7 as uuidv7 } from 'uuid';
+import { newId } from '../common/new-id.js';
 import type { AppConfig } from '../config/app-config.js';
 import { originalKey } from '../storage/object-key.js';
 import type { ObjectStorage } from '../storage/object-storage.js';
@@ -27,10 +27,10 @@ export async function checkStorage(config: AppConfig, storage: ObjectStorage): P
 
 async function roundTrip(config: AppConfig, storage: ObjectStorage): Promise<Finding[]> {
   const key = originalKey({
-    userId: uuidv7(),
+    userId: newId(),
     mediaType: 'image',
     createdAt: new Date(),
-    mediaFileId: uuidv7(),
+    mediaFileId: newId(),
     extension: 'png',
   });
   try {
