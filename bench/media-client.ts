@@ -1,7 +1,21 @@
-const AT_ONCE = 4;
+import { Agent, request } from 'node:http';
+import { text as textOf } from 'node:stream/consumers';
 
-/** A client of the REST API, as far as the bench needs one. */
+const AT_ONCE = 4;
+const NOTHING = Buffer.alloc(0);
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/**
+ * A client of the REST API, as far as the bench needs one. It shares the cores with what it measures, so it is a light one: with
+ * `fetch`, a confirm took it twice as long.
+ */
 export class MediaClient {
+  private readonly agent = new Agent({ keepAlive: true });
+
   constructor(
     private readonly origin: string,
     private readonly token: string,
@@ -43,27 +57,39 @@ export class MediaClient {
           fileSize: photo.length,
         }),
       );
-    const response = await fetch(ticket.uploadUrl, {
-      method: 'PUT',
-      headers: ticket.uploadHeaders,
-      body: new Uint8Array(photo),
-    });
-    if (!response.ok) {
-      throw new Error(`A PUT of the bench was answered ${response.status}`);
+    const { status } = await this.exchange('PUT', ticket.uploadUrl, ticket.uploadHeaders, photo);
+    if (status !== 200) {
+      throw new Error(`A PUT of the bench was answered ${status}`);
     }
     return ticket.mediaFileId;
   }
 
   private async call(method: string, path: string, body?: object): Promise<string> {
-    const response = await fetch(this.origin + path, {
+    const { status, text } = await this.exchange(
       method,
-      headers: { authorization: `Bearer ${this.token}`, 'content-type': 'application/json' },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    const text = await response.text();
-    if (!response.ok) {
-      throw new Error(`${method} ${path} was answered ${response.status}: ${text}`);
+      this.origin + path,
+      { authorization: `Bearer ${this.token}`, 'content-type': 'application/json' },
+      body && Buffer.from(JSON.stringify(body)),
+    );
+    if (status < 200 || status > 299) {
+      throw new Error(`${method} ${path} was answered ${status}: ${text}`);
     }
     return text;
+  }
+
+  private exchange(
+    method: string,
+    url: string,
+    headers: Record<string, string>,
+    body: Buffer = NOTHING,
+  ): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const length = { 'content-length': String(body.length) };
+      request(url, { method, agent: this.agent, headers: { ...headers, ...length } }, (response) => {
+        textOf(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), reject);
+      })
+        .on('error', reject)
+        .end(body);
+    });
   }
 }

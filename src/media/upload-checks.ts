@@ -1,5 +1,6 @@
 import type { AppConfig } from '../config/app-config.js';
 import { ProblemError } from '../common/problem.js';
+import type { ObjectHead } from '../storage/object-storage.js';
 import { ACCEPTED_MIME_TYPES, type AcceptedType, acceptedType } from './media-types.js';
 import type { MediaFile } from './media-file.entity.js';
 import { sniffMimeType } from './sniff.js';
@@ -33,6 +34,17 @@ export async function requireBytesOfType(head: Uint8Array, mimeType: string): Pr
       `Declared as ${mimeType}, but the bytes are ${found ?? 'of no type that we know'}`,
     );
   }
+}
+
+/** What has arrived is what was declared. @throws ProblemError `size_mismatch`, `type_mismatch` */
+export async function requireDeclared(head: ObjectHead, file: MediaFile): Promise<void> {
+  if (head.size !== file.fileSize) {
+    throw new ProblemError(
+      'size_mismatch',
+      `Declared were ${file.fileSize} bytes, ${head.size} have arrived`,
+    );
+  }
+  await requireBytesOfType(head.bytes, file.mimeType);
 }
 
 /** Whether the ticket to this file is still good for something: its bytes may come, or are confirmed. */

@@ -15,7 +15,7 @@ import type { NewMediaFile } from './media-file.row.js';
 import { MediaFilesRepository } from './media-files.repository.js';
 import type { AcceptedType } from './media-types.js';
 import { SNIFF_BYTES } from './sniff.js';
-import { isOfUse, requireAcceptedType, requireBytesOfType, requireSizeWithin } from './upload-checks.js';
+import { isOfUse, requireAcceptedType, requireDeclared, requireSizeWithin } from './upload-checks.js';
 
 export type UploadRequestResult =
   { readonly duplicate: MediaFile } | { readonly file: MediaFile; readonly upload: SignedUpload };
@@ -125,45 +125,21 @@ export class UploadsService {
   }
 
   private async verifyAndPromote(file: MediaFile): Promise<void> {
-    const stat = await this.storage.stat('uploads', file.storageKey);
-    if (stat === null) {
-      throw new ProblemError(
-        'file_not_found',
-        'The bytes have not arrived: PUT them to the upload URL first',
-      );
-    }
+    const head = await this.storage
+      .readHead('uploads', file.storageKey, SNIFF_BYTES)
+      .catch(asNotFound('The bytes have not arrived: PUT them to the upload URL first'));
     try {
-      if (stat.size !== file.fileSize) {
-        throw new ProblemError(
-          'size_mismatch',
-          `Declared were ${file.fileSize} bytes, ${stat.size} have arrived`,
-        );
-      }
-      await requireBytesOfType(
-        await this.storage.readHead('uploads', file.storageKey, SNIFF_BYTES),
-        file.mimeType,
-      );
-      await this.storage.promote(file.storageKey, stat.generation, {
-        contentType: file.mimeType,
-        originalFileName: file.originalFileName,
-      });
+      await requireDeclared(head, file);
     } catch (error) {
-      if (error instanceof ObjectNotFoundError) {
-        throw new ProblemError(
-          'file_not_found',
-          'The bytes were replaced or removed meanwhile',
-          {},
-          { cause: error },
-        );
-      }
-      if (
-        error instanceof ProblemError &&
-        (error.code === 'size_mismatch' || error.code === 'type_mismatch')
-      ) {
+      if (error instanceof ProblemError) {
         await this.storage.delete('uploads', file.storageKey);
       }
       throw error;
     }
+    const { mimeType: contentType, originalFileName } = file;
+    await this.storage
+      .promote(file.storageKey, head.generation, { contentType, originalFileName })
+      .catch(asNotFound('The bytes were replaced or removed meanwhile'));
   }
 
   /** Somebody was faster, or the window closed while the bytes were checked. */
@@ -183,6 +159,14 @@ export class UploadsService {
     }
     return new ProblemError('upload_expired', EXPIRED);
   }
+}
+
+function asNotFound(detail: string): (error: unknown) => never {
+  return (cause) => {
+    throw cause instanceof ObjectNotFoundError
+      ? new ProblemError('file_not_found', detail, {}, { cause })
+      : cause;
+  };
 }
 
 const EXPIRED = 'The upload window has closed: request a new upload URL';

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Metrics } from '../common/metrics.js';
 import {
+  type ObjectHead,
   type ObjectMetadata,
   ObjectStorage,
   type ObjectStat,
@@ -31,7 +32,7 @@ export class MeteredObjectStorage extends ObjectStorage {
     return this.measure('stat', () => this.driver.stat(area, key));
   }
 
-  readHead(area: StorageArea, key: string, length: number): Promise<Buffer> {
+  readHead(area: StorageArea, key: string, length: number): Promise<ObjectHead> {
     return this.measure('readHead', () => this.driver.readHead(area, key, length));
   }
 

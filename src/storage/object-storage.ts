@@ -14,6 +14,12 @@ export interface ObjectStat {
   readonly generation: string;
 }
 
+/** The beginning of an object, and what the object measures that it is the beginning of. */
+export interface ObjectHead extends ObjectStat {
+  /** The first bytes. */
+  readonly bytes: Buffer;
+}
+
 /** How an object is served. */
 export interface ObjectMetadata {
   readonly contentType: string;
@@ -53,8 +59,8 @@ export abstract class ObjectStorage {
   /** Answers null when there is no such object. */
   abstract stat(area: StorageArea, key: string): Promise<ObjectStat | null>;
 
-  /** The first `length` bytes, or fewer when the object is shorter. */
-  abstract readHead(area: StorageArea, key: string, length: number): Promise<Buffer>;
+  /** The first `length` bytes, or fewer when the object is shorter; size and generation are those of the very same bytes. */
+  abstract readHead(area: StorageArea, key: string, length: number): Promise<ObjectHead>;
 
   /** The whole object as a stream; an error after the first byte surfaces on the stream as `StorageUnavailableError`. */
   abstract openRead(area: StorageArea, key: string): Promise<Readable>;

@@ -83,21 +83,39 @@ export function describeObjectStorage(name: string, makeSubject: () => Promise<O
         const bytes = randomBytes(10_000);
         await harness.upload(key, bytes);
 
-        expect(await storage.readHead('uploads', key, 4100)).toEqual(bytes.subarray(0, 4100));
+        const head = await storage.readHead('uploads', key, 4100);
+
+        expect(head.bytes).toEqual(bytes.subarray(0, 4100));
+      });
+
+      it('tells what the bytes are the beginning of, without a second look', async () => {
+        const key = newKey();
+        await harness.upload(key, randomBytes(10_000));
+
+        const { size, generation } = await storage.readHead('uploads', key, 16);
+
+        expect({ size, generation }).toEqual(await storage.stat('uploads', key));
+        expect(size).toBe(10_000);
       });
 
       it('reads a shorter object whole', async () => {
         const key = newKey();
         await storage.put(key, Buffer.from('abc'), JPEG);
 
-        expect(await storage.readHead('media', key, 4100)).toEqual(Buffer.from('abc'));
+        expect(await storage.readHead('media', key, 4100)).toMatchObject({
+          size: 3,
+          bytes: Buffer.from('abc'),
+        });
       });
 
       it('reads nothing of an empty object', async () => {
         const key = newKey();
         await storage.put(key, Buffer.alloc(0), JPEG);
 
-        expect(await storage.readHead('media', key, 4100)).toEqual(Buffer.alloc(0));
+        expect(await storage.readHead('media', key, 4100)).toEqual({
+          ...(await storage.stat('media', key)),
+          bytes: Buffer.alloc(0),
+        });
       });
 
       it('throws when there is no such object', async () => {

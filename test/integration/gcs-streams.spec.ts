@@ -100,7 +100,10 @@ describe(`${GcsObjectStorage.name} while bytes are under way`, () => {
       stage.upload(key, packed, 'gzip');
 
       expect(await buffer(await stage.storage.openRead('uploads', key))).toEqual(packed);
-      expect(await stage.storage.readHead('uploads', key, 100)).toEqual(packed.subarray(0, 100));
+      expect(await stage.storage.readHead('uploads', key, 100)).toMatchObject({
+        size: packed.length,
+        bytes: packed.subarray(0, 100),
+      });
     });
   });
 
@@ -110,9 +113,9 @@ describe(`${GcsObjectStorage.name} while bytes are under way`, () => {
       stage.gcs.faults.next(1, { kind });
       const storage = stage.storageWith({ retry: { ...QUICK, attemptTimeoutMs: 500 } });
 
-      expect(await storage.readHead('media', key, 4000)).toEqual(
-        stage.stored('media', key).bytes.subarray(0, 4000),
-      );
+      const { bytes } = await storage.readHead('media', key, 4000);
+
+      expect(bytes).toEqual(stage.stored('media', key).bytes.subarray(0, 4000));
     });
   });
 

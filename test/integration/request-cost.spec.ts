@@ -21,7 +21,7 @@ const COSTS = {
   'request an upload URL for bytes that are there': { statements: 1, storage: {} },
   'request an upload URL with an Idempotency-Key': { statements: 3, storage: { signUpload: 1 } },
   'request a batch of 100 upload URLs': { statements: 1, storage: { signUpload: 100 } },
-  confirm: { statements: 2, storage: { stat: 1, readHead: 1, promote: 1 } },
+  confirm: { statements: 2, storage: { readHead: 1, promote: 1 } },
   'upload directly': { statements: 2, storage: { put: 1 } },
   'upload directly what is there': { statements: 2, storage: {} },
   'look at a file': { statements: 1, storage: {} },

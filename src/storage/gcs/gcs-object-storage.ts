@@ -6,6 +6,7 @@ import type { AppConfig } from '../../config/app-config.js';
 import { inlineDisposition } from '../inline-disposition.js';
 import { assertObjectKey } from '../object-key.js';
 import {
+  type ObjectHead,
   type ObjectMetadata,
   type ObjectStat,
   ObjectStorage,
@@ -95,9 +96,17 @@ export class GcsObjectStorage extends ObjectStorage {
     return found && { size: Number(found.size), generation: String(found.generation) };
   }
 
-  override async readHead(area: StorageArea, key: string, length: number): Promise<Buffer> {
+  override async readHead(area: StorageArea, key: string, length: number): Promise<ObjectHead> {
     const file = this.fileOf(area, key);
-    return this.calls.run('readHead', (requests) => readFirstBytes(file, requests, length));
+    const head = await this.calls.run('readHead', (requests) => readFirstBytes(file, requests, length));
+    if (head !== null) {
+      return head;
+    }
+    const found = await this.stat(area, key);
+    if (found === null) {
+      throw new ObjectNotFoundError('readHead');
+    }
+    return { ...found, bytes: Buffer.alloc(0) };
   }
 
   override async openRead(area: StorageArea, key: string): Promise<Readable> {

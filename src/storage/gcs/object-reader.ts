@@ -1,5 +1,6 @@
 import { PassThrough, pipeline, Readable } from 'node:stream';
 import { CRC32C, type File } from '@google-cloud/storage';
+import type { ObjectHead } from '../object-storage.js';
 import { StorageUnavailableError } from '../storage.errors.js';
 import { DeadlineError, type OutgoingRequests } from './deadline.js';
 import { MediaResponseError } from './gcs-errors.js';
@@ -9,6 +10,7 @@ interface OpenObject {
   readonly body: Readable;
   /** Base64; null when the answer did not name one, or is only a part of the object. */
   readonly crc32c: string | null;
+  readonly headers: MediaAnswer['headers'];
 }
 
 interface MediaAnswer {
@@ -18,6 +20,8 @@ interface MediaAnswer {
 
 /** As much of a refusal as is worth keeping in a log. */
 const REFUSAL_BYTES = 1_000;
+/** Of the whole object, behind the part that was sent (RFC 9110, 14.4). */
+const WHOLE_SIZE = /^bytes \d+-\d+\/(\d+)$/;
 const CRC32C_HASH = /(?:^|[\s,])crc32c=([\w+/]+=*)/;
 
 /**
@@ -40,25 +44,33 @@ export async function openObject(
   return readable;
 }
 
-/** Reads the first bytes of an object, as one attempt. */
+/** Reads the first bytes of an object, as one attempt. @returns null when it has none, for then there is no part to send */
 export async function readFirstBytes(
   file: File,
   requests: OutgoingRequests,
   length: number,
-): Promise<Buffer> {
-  // Even of nothing at all, the answer says whether there is such an object.
-  const range = `bytes=0-${Math.max(length, 1) - 1}`;
+): Promise<ObjectHead | null> {
   try {
-    const { body } = await requestMedia(file, { Range: range });
-    return await takeFirst(body, length);
+    const { body, headers } = await requestMedia(file, { Range: `bytes=0-${Math.max(length, 1) - 1}` });
+    return { ...measuredIn(headers), bytes: await takeFirst(body, length) };
   } catch (error) {
     if (error instanceof MediaResponseError && error.code === 416) {
-      return Buffer.alloc(0);
+      return null;
     }
     throw error;
   } finally {
     requests.destroy();
   }
+}
+
+/** The same answer says what the bytes are a part of, which saves asking for it. */
+function measuredIn(headers: MediaAnswer['headers']): Omit<ObjectHead, 'bytes'> {
+  const [, size] = WHOLE_SIZE.exec(headers['content-range'] ?? '') ?? [];
+  const generation = headers['x-goog-generation'];
+  if (size === undefined || generation === undefined) {
+    throw new MediaResponseError(502, 'The answer does not say which object it is a part of');
+  }
+  return { size: Number(size), generation };
 }
 
 /**
@@ -88,7 +100,7 @@ async function requestMedia(file: File, headers: Record<string, string> = {}): P
     );
   }
   const [, crc32c = null] = CRC32C_HASH.exec(answer.headers['x-goog-hash'] ?? '') ?? [];
-  return { body, crc32c };
+  return { body, crc32c, headers: answer.headers };
 }
 
 async function takeFirst(body: Readable, length: number): Promise<Buffer> {

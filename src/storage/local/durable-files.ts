@@ -5,10 +5,11 @@ import {
   constants,
   fstatSync,
   fsync,
-  futimes,
+  futimesSync,
   open,
   openSync,
   read,
+  statSync,
   write,
 } from 'node:fs';
 import { copyFile, link, mkdir, readdir, rm, rmdir, stat, unlink } from 'node:fs/promises';
@@ -18,13 +19,13 @@ import { promisify } from 'node:util';
 /*
  * A call that may have to wait for the disk goes through libuv's threads, and takes longer to get there and back than to be
  * carried out. So what the system answers out of its memory is asked here and now: closing a file, looking at one that is
- * open, opening a folder that has just been written to (docs/benchmarks.md).
+ * open or has just been linked, giving it another time, opening a folder that has just been written to
+ * (docs/benchmarks.md).
  */
 const openFile = promisify(open);
 const writeTo = promisify(write);
 const readFrom = promisify(read);
 const flush = promisify(fsync);
-const setTimes = promisify(futimes);
 
 /** Which bytes lie at a path. */
 export interface FileVersion {
@@ -64,6 +65,12 @@ function versionIn({ ino, mtimeNs, size }: BigIntStats): FileVersion {
   // Hashed, because it is shown to clients as an ETag, and inode numbers are nobody's business.
   const generation = hash('sha256', `${ino}-${mtimeNs}-${size}`).slice(0, 32);
   return { size: Number(size), generation };
+}
+
+/** The same of a path that has been touched a moment ago, so that nobody has to wait for the disk. */
+export function versionNowOrNull(path: string): FileVersion | null {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return found === undefined ? null : versionIn(found);
 }
 
 export async function versionOrNull(path: string): Promise<FileVersion | null> {
@@ -110,7 +117,7 @@ export async function withNewFile<Result>(
     for await (const bytes of piecesOf(body)) {
       await writeAll(fd, bytes);
     }
-    await stamp(fd);
+    stamp(fd);
     return await action({ version: versionIn(fstatSync(fd, { bigint: true })), flush: () => flush(fd) });
   } finally {
     closeSync(fd);
@@ -133,22 +140,28 @@ export async function copyDurably(from: string, to: string): Promise<void> {
   await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
   const fd = await openFile(to, 'r+');
   try {
-    await stamp(fd);
+    stamp(fd);
     await flush(fd);
   } finally {
     closeSync(fd);
   }
 }
 
-/** The first bytes of a file, as many as it has. @throws ENOENT */
-export async function readStart(path: string, length: number): Promise<Buffer> {
+/** A file to read from. Whoever opens it closes it. */
+export interface OpenedFile extends FileVersion {
+  readonly fd: number;
+}
+
+/** @throws ENOENT */
+export async function openToRead(path: string): Promise<OpenedFile> {
   const fd = await openFile(path, 'r');
-  try {
-    const { buffer, bytesRead } = await readFrom(fd, Buffer.alloc(length), 0, length, 0);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    closeSync(fd);
-  }
+  return { ...versionIn(fstatSync(fd, { bigint: true })), fd };
+}
+
+/** The first bytes of a file, as many as it has. */
+export async function readStart({ fd }: OpenedFile, length: number): Promise<Buffer> {
+  const { buffer, bytesRead } = await readFrom(fd, Buffer.alloc(length), 0, length, 0);
+  return buffer.subarray(0, bytesRead);
 }
 
 /** Answers false, and does nothing, when the file system has no hard link to give. */
@@ -257,9 +270,9 @@ async function makeDirectoryDurably(path: string): Promise<void> {
  * Kernels stamp files with a clock that ticks every few milliseconds, and hand out a freed inode number at once:
  * two uploads in a row could look like the same file. A fraction of a millisecond of our own tells them apart.
  */
-async function stamp(fd: number): Promise<void> {
+function stamp(fd: number): void {
   const seconds = (Date.now() + Math.random()) / 1000;
-  await setTimes(fd, seconds, seconds);
+  futimesSync(fd, seconds, seconds);
 }
 
 function piecesOf(

@@ -1,9 +1,10 @@
-import { constants } from 'node:fs';
-import { access, mkdir, open } from 'node:fs/promises';
+import { closeSync, constants, createReadStream } from 'node:fs';
+import { access, mkdir } from 'node:fs/promises';
 import { PassThrough, Readable } from 'node:stream';
 import type { OnApplicationShutdown } from '@nestjs/common';
 import { assertObjectKey } from '../object-key.js';
 import {
+  type ObjectHead,
   type ObjectMetadata,
   type ObjectStat,
   ObjectStorage,
@@ -13,7 +14,7 @@ import {
 } from '../object-storage.js';
 import { readExpiry } from '../read-expiry.js';
 import { ObjectNotFoundError, StorageUnavailableError } from '../storage.errors.js';
-import { isFileSystemError, readStart } from './durable-files.js';
+import { isFileSystemError, type OpenedFile, readStart } from './durable-files.js';
 import { LengthMismatchError, ObjectExistsError, UploadInterruptedError } from './local-upload.errors.js';
 import { LocalUrlSigner } from './local-url-signer.js';
 import { type LocatedFile, ObjectFiles, type StoredObject } from './object-files.js';
@@ -115,25 +116,28 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
     });
   }
 
-  override async readHead(area: StorageArea, key: string, length: number): Promise<Buffer> {
+  override async readHead(area: StorageArea, key: string, length: number): Promise<ObjectHead> {
     return translateErrors('readHead', async () => {
-      // An upload is its bytes alone: whether it is there, opening it tells.
-      const path =
-        area === 'uploads' ? this.paths.object(area, key) : (await this.require('readHead', area, key)).path;
-      return readStart(path, length).catch(asNotFound('readHead'));
+      const file = await this.open('readHead', area, key);
+      try {
+        const { size, generation } = file;
+        return { size, generation, bytes: await readStart(file, length) };
+      } finally {
+        closeSync(file.fd);
+      }
     });
   }
 
   override async openRead(area: StorageArea, key: string): Promise<Readable> {
     return translateErrors('openRead', async () => {
-      const { path, size } = await this.require('openRead', area, key);
+      const { fd, size } = await this.open('openRead', area, key);
       if (size === 0) {
+        closeSync(fd);
         return Readable.from([]);
       }
-      const handle = await open(path, 'r').catch(asNotFound('openRead'));
       const highWaterMark = Math.min(size, READ_BYTES);
       // The bytes of a file never change. Without the end, one more piece would be read to find that there is none.
-      const bytes = handle.createReadStream({ start: 0, end: size - 1, highWaterMark });
+      const bytes = createReadStream('', { fd, start: 0, end: size - 1, highWaterMark });
       const readable = new PassThrough({ highWaterMark });
       bytes.once('error', (cause) => readable.destroy(new StorageUnavailableError('openRead', { cause })));
       // A reader that loses interest must not leave the file open.
@@ -198,12 +202,12 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
     await this.temporaries.settled();
   }
 
-  private async require(operation: string, area: StorageArea, key: string): Promise<LocatedFile> {
-    const found = await this.find(area, key);
-    if (found === null) {
+  private async open(operation: string, area: StorageArea, key: string): Promise<OpenedFile> {
+    const file = await this.files.open(area, key);
+    if (file === null) {
       throw new ObjectNotFoundError(operation);
     }
-    return found;
+    return file;
   }
 
   private find(area: StorageArea, key: string): Promise<LocatedFile | null> {
@@ -233,12 +237,6 @@ async function* exactly(body: AsyncIterable<Uint8Array>, length: number): AsyncI
   if (received !== length) {
     throw new LengthMismatchError();
   }
-}
-
-function asNotFound(operation: string): (error: unknown) => never {
-  return (error) => {
-    throw isFileSystemError(error, 'ENOENT') ? new ObjectNotFoundError(operation, { cause: error }) : error;
-  };
 }
 
 async function translateErrors<T>(operation: string, action: () => Promise<T>): Promise<T> {

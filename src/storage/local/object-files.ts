@@ -1,6 +1,7 @@
-import { open, rename } from 'node:fs/promises';
+import { closeSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { ObjectMetadata, StorageArea } from '../object-storage.js';
+import type { StorageArea } from '../object-storage.js';
 import {
   allSettledOrThrow,
   copyDurably,
@@ -8,26 +9,22 @@ import {
   inDirectory,
   isFileSystemError,
   nullIfMissing,
+  type OpenedFile,
+  openToRead,
   pruneEmptyDirectories,
-  removeFile,
   removeStaleFiles,
   syncDirectory,
   tryLink,
+  versionNowOrNull,
   versionOf,
   versionOrNull,
   withNewFile,
   writeDurably,
 } from './durable-files.js';
-import { readLabel, writeLabel } from './labels.js';
-import { ObjectExistsError } from './local-upload.errors.js';
+import { moveIfAbsent, tryLinkIfFree } from './free-places.js';
 import type { ObjectPaths } from './object-path.js';
+import { type Sidecar, Sidecars } from './sidecars.js';
 import type { TemporaryFiles } from './temporary-files.js';
-
-/** What is kept beside an object. */
-export interface Sidecar extends ObjectMetadata {
-  /** Generation of the upload that this object was promoted from. */
-  readonly promotedFrom?: string;
-}
 
 /** Bytes, and where they lie. */
 export interface LocatedFile extends FileVersion {
@@ -44,19 +41,21 @@ const FIND_ATTEMPTS = 5;
 
 /**
  * Objects as files. In the media area an object is its bytes plus a sidecar with its metadata, and there only when both
- * are. The sidecar is named after the generation of the bytes it belongs to, so that the loser of a race cannot relabel
- * the winner's bytes, and replaced bytes never show under the new label. An upload is its bytes alone: what it is to be
- * has been signed, and what it is will be measured.
+ * are. An upload is its bytes alone: what it is to be has been signed, and what it is will be measured.
  *
  * Bytes go to a temporary file first, and are linked or renamed into place when they are complete. Throws what the file
  * system throws.
  */
 export class ObjectFiles {
+  private readonly sidecars: Sidecars;
+
   constructor(
     private readonly paths: ObjectPaths,
     private readonly temporaries: TemporaryFiles,
     private readonly hardLinks: boolean,
-  ) {}
+  ) {
+    this.sidecars = new Sidecars(paths);
+  }
 
   async findMedia(key: string): Promise<StoredObject | null> {
     const path = this.paths.object('media', key);
@@ -65,9 +64,27 @@ export class ObjectFiles {
       if (version === null) {
         return null;
       }
-      const sidecar = await readSidecar(this.paths.sidecar('media', key, version.generation));
+      const sidecar = await this.sidecars.read(key, version.generation);
       if (sidecar !== null) {
         return { ...version, path, sidecar };
+      }
+    }
+    return null;
+  }
+
+  /**
+   * Opens an object, or null. In the media area there is none without its sidecar: bytes without one are about to be replaced,
+   * or removed.
+   */
+  async open(area: StorageArea, key: string): Promise<OpenedFile | null> {
+    const path = this.paths.object(area, key);
+    for (let attempt = 0; attempt < FIND_ATTEMPTS; attempt++) {
+      const file = await openToRead(path).catch(nullIfMissing);
+      if (file === null) {
+        return null;
+      }
+      if (area === 'uploads' || (await this.isLabelled(key, file))) {
+        return file;
       }
     }
     return null;
@@ -90,7 +107,7 @@ export class ObjectFiles {
     const path = this.paths.object('uploads', key);
     return this.temporaries.withOne(async (temporary) => {
       const version = await writeDurably(temporary, body);
-      await inDirectory(dirname(path), () => this.moveIfAbsent(temporary, path));
+      await inDirectory(dirname(path), () => moveIfAbsent(temporary, path, this.hardLinks));
       await syncDirectory(dirname(path));
       return version;
     });
@@ -104,7 +121,7 @@ export class ObjectFiles {
   async replace(key: string, body: Uint8Array, sidecar: Sidecar): Promise<void> {
     await this.temporaries.withOne((temporary) =>
       withNewFile(temporary, body, async ({ version, flush }) => {
-        await this.writeSidecar(this.paths.sidecar('media', key, version.generation), sidecar);
+        await this.sidecars.write(key, version.generation, sidecar);
         await this.publish(key, version, temporary, flush);
       }),
     );
@@ -133,13 +150,13 @@ export class ObjectFiles {
     }
     // The sidecar first: without it the object is gone for every reader, and while the bytes are there, a second
     // try after a crash still knows what the sidecar was called.
-    await removeFile(this.paths.sidecar(area, key, version.generation));
+    await this.sidecars.remove(key, version.generation, area);
     await this.temporaries.withOne(async (temporary) => {
       // Taken aside, then looked at: it may be a newer object than the one above.
       await rename(path, temporary).catch(nullIfMissing);
       const taken = await versionOrNull(temporary);
       if (taken !== null && taken.generation !== version.generation) {
-        await removeFile(this.paths.sidecar(area, key, taken.generation));
+        await this.sidecars.remove(key, taken.generation, area);
       }
     });
     await syncDirectory(dirname(path));
@@ -158,21 +175,21 @@ export class ObjectFiles {
     generation: string,
     sidecar: Sidecar,
   ): Promise<boolean> {
-    if ((await versionOrNull(source))?.generation !== generation) {
+    // Whoever names its generation has just looked at it.
+    if (versionNowOrNull(source)?.generation !== generation) {
       return false;
     }
     const path = this.paths.object('media', key);
-    const label = this.paths.sidecar('media', key, generation);
-    await this.writeSidecar(label, sidecar);
+    await this.sidecars.write(key, generation, sidecar);
     const linked = await tryLinkIfFree(source, path).catch(nullIfMissing);
     // Looked at again: the upload may have made way for another one, or have been promoted by somebody else just now.
-    if ((await versionOrNull(path))?.generation === generation) {
+    if (versionNowOrNull(path)?.generation === generation) {
       await syncDirectory(dirname(path));
       return true;
     }
     // Where the place is taken, the label stays for the way aside: somebody else may have gone it already.
     if (linked !== false) {
-      await removeFile(label);
+      await this.sidecars.remove(key, generation);
     }
     return false;
   }
@@ -188,7 +205,7 @@ export class ObjectFiles {
       if (version === null) {
         return false;
       }
-      await this.writeSidecar(this.paths.sidecar('media', key, version.generation), sidecar);
+      await this.sidecars.write(key, version.generation, sidecar);
       await this.publish(key, version, temporary);
       return true;
     });
@@ -218,44 +235,27 @@ export class ObjectFiles {
     } catch (error) {
       // Unless the same bytes were promoted twice at once and the other one has made it.
       if ((await versionOrNull(path))?.generation !== version.generation) {
-        await removeFile(this.paths.sidecar('media', key, version.generation));
+        await this.sidecars.remove(key, version.generation);
       }
       throw error;
     }
     await allSettledOrThrow(flush(), syncDirectory(dirname(path)));
     if (replaced !== null && replaced.generation !== version.generation) {
-      await removeFile(this.paths.sidecar('media', key, replaced.generation));
+      await this.sidecars.remove(key, replaced.generation);
     }
   }
 
-  private async writeSidecar(path: string, sidecar: Sidecar): Promise<void> {
-    const label = JSON.stringify(sidecar);
-    await inDirectory(dirname(path), () => writeLabel(path, label, this.paths.temporary()));
-  }
-
-  private async moveIfAbsent(from: string, to: string): Promise<void> {
+  /** Closes what is not. */
+  private async isLabelled(key: string, { fd, generation }: OpenedFile): Promise<boolean> {
+    let labelled = false;
     try {
-      if (!(this.hardLinks && (await tryLink(from, to)))) {
-        await this.moveUnderClaim(from, to);
-      }
-    } catch (error) {
-      throw isFileSystemError(error, 'EEXIST') ? new ObjectExistsError({ cause: error }) : error;
-    }
-  }
-
-  /** Without hard links: whoever holds the claim is alone to look whether the name is free, and to take it. */
-  private async moveUnderClaim(from: string, to: string): Promise<void> {
-    const claim = `${to}.claim`;
-    const handle = await open(claim, 'wx');
-    try {
-      if ((await versionOrNull(to)) !== null) {
-        throw new ObjectExistsError();
-      }
-      await rename(from, to);
+      labelled = (await this.sidecars.read(key, generation)) !== null;
     } finally {
-      await handle.close();
-      await removeFile(claim);
+      if (!labelled) {
+        closeSync(fd);
+      }
     }
+    return labelled;
   }
 
   /** @returns the version of the copy, or null when that generation is not what lies at `source` */
@@ -279,26 +279,5 @@ export class ObjectFiles {
     // The bytes of a file never change, only which file lies at a path: if it is the right one now, it was the right
     // one while it was copied.
     return (await versionOrNull(source))?.generation === generation ? versionOf(to) : null;
-  }
-}
-
-async function readSidecar(path: string): Promise<Sidecar | null> {
-  const json = await readLabel(path);
-  if (json === null) {
-    return null;
-  }
-  const sidecar: Sidecar = JSON.parse(json);
-  return sidecar;
-}
-
-/** False when the place is taken, or there are no links. */
-async function tryLinkIfFree(from: string, to: string): Promise<boolean> {
-  try {
-    return await tryLink(from, to);
-  } catch (error) {
-    if (isFileSystemError(error, 'EEXIST')) {
-      return false;
-    }
-    throw error;
   }
 }
