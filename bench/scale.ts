@@ -22,7 +22,7 @@ export const FULL: Scale = {
   photos2Mp: 100,
   photos12Mp: 30,
   imageRounds: 3,
-  singleRounds: 9,
+  singleRounds: 15,
 };
 
 export const QUICK: Scale = {
