@@ -34,7 +34,6 @@ describe('the Dockerfile', () => {
       '--max-semi-space-size=8',
       '--heap-growing-percent=50',
       '--no-maglev',
-      '--invocation-count-for-turbofan=1000',
     ]);
     const variables = (await dockerfile()).filter((instruction) => instruction.getInstruction() === 'ENV');
     expect(variables.map((instruction) => instruction.getArgumentsContent()).join(' ')).toContain(
