@@ -1,10 +1,62 @@
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { photo } from '../support/images.js';
 import { build, Installation, processesWith, type ServerProcess } from '../support/installation.js';
 import { pendingFiles, waitFor } from '../support/waiting.js';
+
+describe('the process, with nothing configured', () => {
+  let installation: Installation;
+  let server: ServerProcess;
+
+  beforeAll(async () => {
+    await build();
+    installation = await Installation.create();
+    server = await installation.start();
+  }, 120_000);
+
+  afterAll(async () => {
+    await server.end('SIGTERM');
+    await installation.remove();
+  });
+
+  it('says where it is', async () => {
+    expect(server.output).toContain(`${installation.baseUrl}/docs`);
+    expect(server.output).toContain('npm run --silent token -- alice');
+    const alice = await installation.as('alice');
+    expect(await alice.quota()).toMatchObject({ usedBytes: 0 });
+  });
+
+  it('keeps its own secrets to its owner', async () => {
+    const secret = await readFile(join(installation.dataDir, 'secrets', 'jwt-secret'), 'utf8');
+    expect(secret.length).toBeGreaterThanOrEqual(43);
+    expect(server.output).not.toContain(secret);
+  });
+
+  it('keeps the young part of its heap small, as it is started', async () => {
+    const metrics = await (await fetch(`${installation.baseUrl}/metrics`)).text();
+    const bytes = Number(/^nodejs_heap_space_size_total_bytes\{space="new"\} (\d+)$/m.exec(metrics)?.[1]);
+    // Two halves of 8 MiB; left to itself, V8 has taken three times as much by the time that everything is loaded.
+    expect(bytes).toBeLessThanOrEqual(16 * 1024 * 1024);
+  });
+
+  it('refuses to share its data folder with a second one, and goes on itself', async () => {
+    const second = installation.launch({ PORT: '1' });
+    expect(await second.ended).toBe(1);
+    expect(second.output).toContain('Mediadock could not start');
+    expect((await fetch(`${installation.baseUrl}/health/ready`)).status).toBe(200);
+  });
+
+  it('keeps its port from a second one, which says so and leaves no database behind', async () => {
+    const other = await Installation.create();
+    const second = other.launch({ PORT: String(installation.port) });
+    expect(await second.ended).toBe(1);
+    expect(second.output).toContain('EADDRINUSE');
+    expect(await processesWith(other.dataDir)).toEqual([]);
+    await other.remove();
+  });
+});
 
 describe('the process', () => {
   const running: ServerProcess[] = [];
@@ -29,15 +81,6 @@ describe('the process', () => {
     running.push(server);
     return server;
   }
-
-  it('starts with nothing configured, and says where it is', async () => {
-    const installation = await install();
-    const server = await start(installation);
-    expect(server.output).toContain(`${installation.baseUrl}/docs`);
-    expect(server.output).toContain('npm run --silent token -- alice');
-    const alice = await installation.as('alice');
-    expect(await alice.quota()).toMatchObject({ usedBytes: 0 });
-  });
 
   it('ends within ten seconds of SIGTERM, also under load, with a hanging client and one that waits, and leaves nothing running', async () => {
     const installation = await install();
@@ -78,15 +121,6 @@ describe('the process', () => {
     expect(await revived.end('SIGTERM')).toBe(0);
   }, 60_000);
 
-  it('refuses to share its data folder with a second one, and goes on itself', async () => {
-    const installation = await install();
-    await start(installation);
-    const second = installation.launch({ PORT: '1' });
-    expect(await second.ended).toBe(1);
-    expect(second.output).toContain('Mediadock could not start');
-    expect((await fetch(`${installation.baseUrl}/health/ready`)).status).toBe(200);
-  });
-
   it('does not start with a wrong configuration, lists all that is wrong, and prints no secret', async () => {
     const installation = await install();
     const server = installation.launch({
@@ -110,16 +144,6 @@ describe('the process', () => {
     expect(server.output).not.toContain('hush-hush');
   });
 
-  it('says so when its port is taken, and leaves no database behind', async () => {
-    const installation = await install();
-    await start(installation);
-    const other = await install();
-    const second = other.launch({ PORT: String(installation.port) });
-    expect(await second.ended).toBe(1);
-    expect(second.output).toContain('EADDRINUSE');
-    expect(await processesWith(other.dataDir)).toEqual([]);
-  });
-
   it('can be stopped while it starts, and leaves no database behind', async () => {
     const installation = await install();
     const server = installation.launch();
@@ -128,24 +152,6 @@ describe('the process', () => {
     }
     expect(await server.end('SIGTERM')).toBe(0);
     expect(await processesWith(installation.dataDir)).toEqual([]);
-  });
-
-  it('keeps the young part of its heap small, as it is started', async () => {
-    const installation = await install();
-    await start(installation);
-    const metrics = await (await fetch(`${installation.baseUrl}/metrics`)).text();
-    const bytes = Number(/^nodejs_heap_space_size_total_bytes\{space="new"\} (\d+)$/m.exec(metrics)?.[1]);
-    // Two halves of 8 MiB; left to itself, V8 has taken three times as much by the time that everything is loaded.
-    expect(bytes).toBeLessThanOrEqual(16 * 1024 * 1024);
-  });
-
-  it('keeps its own secrets to its owner', async () => {
-    const installation = await install();
-    await installation.command('token', 'alice');
-    const secret = await readFile(join(installation.dataDir, 'secrets', 'jwt-secret'), 'utf8');
-    expect(secret.length).toBeGreaterThanOrEqual(43);
-    const server = await start(installation);
-    expect(server.output).not.toContain(secret);
   });
 });
 
