@@ -117,6 +117,16 @@ describe(`${GcsObjectStorage.name} while bytes are under way`, () => {
 
       expect(bytes).toEqual(stage.stored('media', key).bytes.subarray(0, 4000));
     });
+
+    it('does not guess what the bytes are the beginning of: where the answer does not say it, there is none', async () => {
+      const key = await stage.promoted();
+      const { generation } = stage.stored('media', key);
+      stage.gcs.faults.next(1, { kind: 'headers-stripped' });
+      expect(await stage.storage.readHead('media', key, 16)).toMatchObject({ generation });
+
+      stage.gcs.faults.always({ kind: 'headers-stripped' });
+      await expect(stage.storage.readHead('media', key, 16)).rejects.toThrow(StorageUnavailableError);
+    });
   });
 
   describe('promote', () => {

@@ -14,6 +14,8 @@ export type FaultEffect =
   | { readonly kind: 'body-cut' }
   /** The body of the answer comes in ten pieces with pauses between them. */
   | { readonly kind: 'slow-body'; readonly pauseMs: number }
+  /** Somebody on the way has taken out what Google says of the object: `x-goog-*`. */
+  | { readonly kind: 'headers-stripped' }
   /** The body of the answer has one wrong bit. */
   | { readonly kind: 'body-corrupt' };
 

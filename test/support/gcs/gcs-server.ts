@@ -157,7 +157,10 @@ async function deliver(
   effect: FaultEffect | null,
 ): Promise<void> {
   const length = status === 204 ? {} : { 'content-length': String(body.length) };
-  response.writeHead(status, { ...headers, ...length });
+  response.writeHead(status, {
+    ...(effect?.kind === 'headers-stripped' ? withoutGoogles(headers) : headers),
+    ...length,
+  });
   if (method === 'HEAD') {
     response.end();
     return;
@@ -184,6 +187,10 @@ async function deliver(
     default:
       response.end(body);
   }
+}
+
+function withoutGoogles(headers: StorageReply['headers']): StorageReply['headers'] {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !name.startsWith('x-goog-')));
 }
 
 function escape(text: string): string {
