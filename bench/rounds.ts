@@ -87,3 +87,19 @@ export async function compareWarm(
     onRound,
   );
 }
+
+/**
+ * The same after so many turns of either side that do not count, for work whose turns have no length to choose. The worker has
+ * just been started, and nobody has confirmed anything before: code that has run a few times takes several times as long as it
+ * will in the long run.
+ */
+export async function compareAfterTurns(
+  warmUpTurns: number,
+  ...[rounds, sides, onRound]: Parameters<typeof compare>
+): Promise<Comparison> {
+  for (let turn = 0; turn < warmUpTurns; turn += 1) {
+    await sides.floor();
+    await sides.service();
+  }
+  return compare(rounds, sides, onRound);
+}

@@ -6,7 +6,7 @@ import { SETTLED_CHANNEL } from '../../src/media/settled-notification.js';
 import type { BareSharp } from '../bare-sharp.js';
 import { MediaClient } from '../media-client.js';
 import { atLeast, atMost } from '../result.js';
-import { compare, type Comparison } from '../rounds.js';
+import { compareAfterTurns } from '../rounds.js';
 import type { Scale } from '../scale.js';
 import { type Scene, userAt, type Workload } from '../workload.js';
 
@@ -48,10 +48,15 @@ export function imageBatch(
         const perSecond = (milliseconds: number) => ({
           value: (batch.photos.length * 1000) / milliseconds,
         });
-        const figures = await compareWarm(scene, scene.scale.imageRounds, 1, {
-          floor: async () => perSecond(await bareSharp().render(batch.paths, AT_ONCE)),
-          service: async () => perSecond(await confirmAll(scene, batch.photos)),
-        });
+        const figures = await compareAfterTurns(
+          1,
+          scene.scale.imageRounds,
+          {
+            floor: async () => perSecond(await bareSharp().render(batch.paths, AT_ONCE)),
+            service: async () => perSecond(await confirmAll(scene, batch.photos)),
+          },
+          scene.onRound,
+        );
         return {
           id,
           title: `${batch.photos.length} JPEGs of ${size}, from confirm to ready`,
@@ -86,7 +91,12 @@ export function singleImage(bareSharp: () => BareSharp): Workload {
         };
         const floor = async () => ({ value: await bareSharp().render(batch.paths, 1) });
         const { singleRounds } = scene.scale;
-        const figures = await compareWarm(scene, singleRounds, singleRounds, { floor, service });
+        const figures = await compareAfterTurns(
+          singleRounds,
+          singleRounds,
+          { floor, service },
+          scene.onRound,
+        );
         return {
           id: this.id,
           title: this.title,
@@ -100,23 +110,6 @@ export function singleImage(bareSharp: () => BareSharp): Workload {
       }
     },
   };
-}
-
-/**
- * The same after so many turns of either side that do not count. The worker has just been started, and nobody has confirmed
- * anything before: code that has run a few times takes several times as long as it will in the long run.
- */
-async function compareWarm(
-  { onRound }: Pick<Scene, 'onRound'>,
-  rounds: number,
-  warmUpTurns: number,
-  sides: Parameters<typeof compare>[1],
-): Promise<Comparison> {
-  for (let turn = 0; turn < warmUpTurns; turn += 1) {
-    await sides.floor();
-    await sides.service();
-  }
-  return compare(rounds, sides, onRound);
 }
 
 /** @returns milliseconds from the first confirm until the last file is ready */

@@ -17,7 +17,7 @@ import { ObjectNotFoundError, StorageUnavailableError } from '../storage.errors.
 import { isFileSystemError, type OpenedFile, readStart } from './durable-files.js';
 import { LengthMismatchError, ObjectExistsError, UploadInterruptedError } from './local-upload.errors.js';
 import { LocalUrlSigner } from './local-url-signer.js';
-import { type LocatedFile, ObjectFiles, type StoredObject } from './object-files.js';
+import { ObjectFiles, type StoredObject } from './object-files.js';
 import { ObjectPaths } from './object-path.js';
 import { TemporaryFiles } from './temporary-files.js';
 
@@ -102,7 +102,7 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
    */
   async receiveUpload(key: string, body: AsyncIterable<Uint8Array>, terms: UploadTerms): Promise<ObjectStat> {
     return translateErrors('receiveUpload', async () => {
-      if (await this.files.isTaken(key)) {
+      if ((await this.files.findUpload(key)) !== null) {
         throw new ObjectExistsError();
       }
       return this.files.create(key, exactly(body, terms.contentLength));
@@ -111,7 +111,7 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
 
   override async stat(area: StorageArea, key: string): Promise<ObjectStat | null> {
     return translateErrors('stat', async () => {
-      const found = await this.find(area, key);
+      const found = area === 'media' ? await this.files.findMedia(key) : await this.files.findUpload(key);
       return found && { size: found.size, generation: found.generation };
     });
   }
@@ -208,10 +208,6 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
       throw new ObjectNotFoundError(operation);
     }
     return file;
-  }
-
-  private find(area: StorageArea, key: string): Promise<LocatedFile | null> {
-    return area === 'media' ? this.files.findMedia(key) : this.files.findUpload(key);
   }
 }
 

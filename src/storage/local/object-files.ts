@@ -26,13 +26,9 @@ import type { ObjectPaths } from './object-path.js';
 import { type Sidecar, Sidecars } from './sidecars.js';
 import type { TemporaryFiles } from './temporary-files.js';
 
-/** Bytes, and where they lie. */
-export interface LocatedFile extends FileVersion {
-  readonly path: string;
-}
-
 /** A verified object as it lies on the disk. */
-export interface StoredObject extends LocatedFile {
+export interface StoredObject extends FileVersion {
+  readonly path: string;
   readonly sidecar: Sidecar;
 }
 
@@ -91,15 +87,8 @@ export class ObjectFiles {
   }
 
   /** Bytes that were put and not looked at yet. */
-  async findUpload(key: string): Promise<LocatedFile | null> {
-    const path = this.paths.object('uploads', key);
-    const version = await versionOrNull(path);
-    return version && { ...version, path };
-  }
-
-  /** Whether there is an upload. */
-  async isTaken(key: string): Promise<boolean> {
-    return (await versionOrNull(this.paths.object('uploads', key))) !== null;
+  async findUpload(key: string): Promise<FileVersion | null> {
+    return versionOrNull(this.paths.object('uploads', key));
   }
 
   /** Stores a new upload. @throws ObjectExistsError when there is one */
