@@ -254,6 +254,18 @@ describe(LocalObjectStorage.name, () => {
 
       expect(await filesBelow(rootDir)).toHaveLength(2);
     });
+
+    it('keeps no metadata of any of those that were there for a moment, when many replace each other at once', async () => {
+      const key = newKey();
+      const puts = Array.from({ length: 12 }, (_, index) => sut.put(key, Buffer.alloc(index + 1), JPEG));
+
+      await Promise.all(puts);
+
+      expect(await filesBelow(rootDir)).toHaveLength(2);
+      expect(await sut.stat('media', key)).not.toBeNull();
+      await sut.delete('media', key);
+      expect(await filesBelow(rootDir)).toEqual([]);
+    });
   });
 
   describe('readUrl', () => {

@@ -22,6 +22,7 @@ import {
   writeDurably,
 } from './durable-files.js';
 import { moveIfAbsent, tryLinkIfFree } from './free-places.js';
+import { InTurn } from './in-turn.js';
 import type { ObjectPaths } from './object-path.js';
 import { type Sidecar, Sidecars } from './sidecars.js';
 import type { TemporaryFiles } from './temporary-files.js';
@@ -44,6 +45,7 @@ const FIND_ATTEMPTS = 5;
  */
 export class ObjectFiles {
   private readonly sidecars: Sidecars;
+  private readonly replacing = new InTurn();
 
   constructor(
     private readonly paths: ObjectPaths,
@@ -212,25 +214,53 @@ export class ObjectFiles {
     flush: () => Promise<void> = async () => {},
   ): Promise<void> {
     const path = this.paths.object('media', key);
-    let replaced: FileVersion | null = null;
-    try {
+    const placed = await this.unlabelledOnFailure(key, version, async () => {
       // Nearly always the place is free; then a link takes it, and there is nothing to look for.
-      if (!(this.hardLinks && (await tryLinkIfFree(temporary, path)))) {
-        // What is there may be relied upon: it gives way to nothing that a power cut could take.
-        await flush();
-        replaced = await versionOrNull(path);
-        await rename(temporary, path);
+      if (this.hardLinks && (await tryLinkIfFree(temporary, path))) {
+        return true;
       }
+      // What is there may be relied upon: it gives way to nothing that a power cut could take.
+      await flush();
+      return false;
+    });
+    if (placed) {
+      await allSettledOrThrow(flush(), syncDirectory(dirname(path)));
+    } else {
+      await this.replacing.run(key, () => this.takeOver(key, version, temporary));
+    }
+  }
+
+  /**
+   * Puts bytes, which are on the disk, in place of those that are there. One after the other: two at once would both find the
+   * same to clean up after, and the one that was there between them would leave its sidecar for good.
+   */
+  private async takeOver(key: string, version: FileVersion, temporary: string): Promise<void> {
+    const path = this.paths.object('media', key);
+    const replaced = await this.unlabelledOnFailure(key, version, async () => {
+      const found = await versionOrNull(path);
+      await rename(temporary, path);
+      return found;
+    });
+    await syncDirectory(dirname(path));
+    if (replaced !== null && replaced.generation !== version.generation) {
+      await this.sidecars.remove(key, replaced.generation);
+    }
+  }
+
+  /** Takes the sidecar away again when the bytes do not get to their place. */
+  private async unlabelledOnFailure<Result>(
+    key: string,
+    version: FileVersion,
+    action: () => Promise<Result>,
+  ): Promise<Result> {
+    try {
+      return await action();
     } catch (error) {
       // Unless the same bytes were promoted twice at once and the other one has made it.
-      if ((await versionOrNull(path))?.generation !== version.generation) {
+      if ((await versionOrNull(this.paths.object('media', key)))?.generation !== version.generation) {
         await this.sidecars.remove(key, version.generation);
       }
       throw error;
-    }
-    await allSettledOrThrow(flush(), syncDirectory(dirname(path)));
-    if (replaced !== null && replaced.generation !== version.generation) {
-      await this.sidecars.remove(key, replaced.generation);
     }
   }
 
