@@ -5,7 +5,6 @@ import { Logger } from 'nestjs-pino';
 import { AppModule } from './app.module.js';
 import { startBanner } from './banner.js';
 import type { AppConfig } from './config/app-config.js';
-import { readEnvironment } from './config/read-environment.js';
 import { loadSecrets } from './config/secrets.js';
 import { configureApp } from './configure-app.js';
 
@@ -15,9 +14,8 @@ const CONNECTION_GRACE_MS = 4_000;
 const HARD_STOP_MS = 9_000;
 
 /** Starts everything, and ends it on SIGTERM and SIGINT, also when one comes in the middle of the start. */
-export async function startServer(): Promise<void> {
+export async function startServer(config: AppConfig): Promise<void> {
   const signalled = firstSignal();
-  const config = readEnvironment();
   const app = await createApp(config);
   void signalled.then((signal) => stop(app, signal));
   try {

@@ -1,5 +1,6 @@
 import 'reflect-metadata';
-import { runCommand, withDatabase } from './command.js';
+import { runCommand } from './command.js';
+import { withDatabase } from './database-command.js';
 
 /** Brings the schema up to date before new processes start, for installations that want this as a step of its own. */
 await runCommand(async () => {

@@ -1,7 +1,8 @@
 import 'reflect-metadata';
 import { parseArgs } from 'node:util';
 import { type QuotaDrift, QuotaReconciler } from '../quota/quota-reconciler.js';
-import { runCommand, UsageError, withDatabase } from './command.js';
+import { runCommand, UsageError } from './command.js';
+import { withDatabase } from './database-command.js';
 
 const USAGE = 'Usage: npm run quota:reconcile [-- --dry-run]';
 

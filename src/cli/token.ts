@@ -1,3 +1,4 @@
+import 'reflect-metadata';
 import { parseArgs } from 'node:util';
 import jwt from 'jsonwebtoken';
 import { readEnvironment } from '../config/read-environment.js';

@@ -1,7 +1,8 @@
 import 'reflect-metadata';
 import { isUsableSubject } from '../users/subject.js';
 import { UsersService } from '../users/users.service.js';
-import { runCommand, UsageError, withDatabase } from './command.js';
+import { runCommand, UsageError } from './command.js';
+import { withDatabase } from './database-command.js';
 
 /** Adds the profile of a subject, for installations with `USER_PROVISIONING=manual`. */
 await runCommand(async () => {
