@@ -4,6 +4,7 @@ export interface Scale {
   readonly rounds: number;
   /** Of one side's turn in a round. */
   readonly seconds: number;
+  /** Of one side, before the first turn that counts: an installation that has been up for days is what matters. */
   readonly warmUpSeconds: number;
   /** Rows of the user who has the most. */
   readonly manyRows: number;
@@ -16,8 +17,8 @@ export interface Scale {
 export const FULL: Scale = {
   name: 'full',
   rounds: 5,
-  seconds: 2.8,
-  warmUpSeconds: 2,
+  seconds: 2.2,
+  warmUpSeconds: 5,
   manyRows: 1_000_000,
   photos2Mp: 100,
   photos12Mp: 30,

@@ -1,4 +1,4 @@
-import { Body, Controller, HttpCode, Param, Post, Res, UploadedFile, UseInterceptors } from '@nestjs/common';
+import { Body, Controller, HttpCode, Param, Post, Res, UseInterceptors } from '@nestjs/common';
 import { FileInterceptor } from '@nestjs/platform-express';
 import {
   ApiBearerAuth,
@@ -12,13 +12,17 @@ import {
 import type { Response } from 'express';
 import { ApiUserProblems } from '../common/openapi.js';
 import { CurrentUser } from '../common/principal.js';
-import { invalidField } from '../common/problem.js';
 import { IdPipe } from '../common/validation.js';
 import { ApiIdempotencyKey, IdempotencyKey } from '../idempotency/idempotency-key.decorator.js';
 import { type Answer, IdempotencyService } from '../idempotency/idempotency.service.js';
 import { prepareReply, REPLAYED_HEADER } from '../idempotency/reply.js';
 import { DirectUploadLimitInterceptor } from './direct-upload-limit.interceptor.js';
-import { DirectUploadService, type DirectUploadResult, directContentOf } from './direct-upload.service.js';
+import {
+  type DirectUpload,
+  DirectUploadService,
+  type DirectUploadResult,
+  directContentOf,
+} from './direct-upload.service.js';
 import { ConfirmUploadDto } from './dto/confirm-upload.dto.js';
 import { MediaFileDto } from './dto/media-file.dto.js';
 import { contentOf, RequestUploadDto } from './dto/request-upload.dto.js';
@@ -26,6 +30,7 @@ import { DuplicateUploadDto, UploadTicketDto } from './dto/upload-ticket.dto.js'
 import { ApiMediaFileId } from './media-file-id.decorator.js';
 import { MediaFilePresenter } from './media-file.presenter.js';
 import { UploadRequestPresenter } from './upload-request.presenter.js';
+import { UploadedPart } from './uploaded-part.decorator.js';
 import { UploadsService } from './uploads.service.js';
 
 @ApiTags('uploads')
@@ -156,13 +161,9 @@ export class UploadsController {
   async upload(
     @CurrentUser() userId: string,
     @IdempotencyKey() key: string | null,
-    @UploadedFile() file: Express.Multer.File | undefined,
+    @UploadedPart() upload: DirectUpload,
     @Res({ passthrough: true }) response: Response,
   ): Promise<MediaFileDto | string> {
-    if (file === undefined) {
-      throw invalidField('file', 'must be sent as a part of a multipart/form-data body');
-    }
-    const upload = { fileName: file.originalname, mimeType: file.mimetype, bytes: file.buffer };
     const reply = await this.idempotency.run(
       { userId, route: 'POST /v1/media', key, body: () => directContentOf(upload) },
       {
