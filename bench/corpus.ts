@@ -1,3 +1,6 @@
+import { availableParallelism } from 'node:os';
+import type { Sharp } from 'sharp';
+import { inParallel } from '../src/common/in-parallel.js';
 import { seededRandom } from '../test/support/images.js';
 import { sharp } from '../src/processing/image/sharp-hardening.js';
 
@@ -26,19 +29,11 @@ export class Corpus {
   constructor(private readonly seed: number) {}
 
   async jpegs(size: PhotoSize, count: number): Promise<Buffer[]> {
-    const photos: Buffer[] = [];
-    for (let index = 0; index < count; index += 1) {
-      photos.push(await (await this.photo(size, index)).jpeg(JPEG).toBuffer());
-    }
-    return photos;
+    return this.photos(size, count, (photo) => photo.jpeg(JPEG));
   }
 
   async pngs(size: PhotoSize, count: number): Promise<Buffer[]> {
-    const photos: Buffer[] = [];
-    for (let index = 0; index < count; index += 1) {
-      photos.push(await (await this.photo(size, index)).png({ compressionLevel: 3 }).toBuffer());
-    }
-    return photos;
+    return this.photos(size, count, (photo) => photo.png({ compressionLevel: 3 }));
   }
 
   /** A JPEG of so many bytes, exactly: what is missing is filled up behind its end, where cameras put things, too. */
@@ -50,8 +45,15 @@ export class Corpus {
     return Buffer.concat([jpeg, Buffer.alloc(bytes - jpeg.length)]);
   }
 
+  private async photos(size: PhotoSize, count: number, encoded: (photo: Sharp) => Sharp): Promise<Buffer[]> {
+    const indexes = Array.from({ length: count }, (_, index) => index);
+    return inParallel(availableParallelism(), indexes, async (index) =>
+      encoded(await this.photo(size, index)).toBuffer(),
+    );
+  }
+
   /** Variants of one canvas: turned, mirrored and in other colours, they cost the codecs the same and are never alike. */
-  private async photo(size: PhotoSize, index: number) {
+  private async photo(size: PhotoSize, index: number): Promise<Sharp> {
     const [width, height] = SIZES[size];
     const canvas = this.canvases.get(size) ?? paint(width, height, this.seed);
     this.canvases.set(size, canvas);
