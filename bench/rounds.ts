@@ -74,18 +74,34 @@ function summary(samples: readonly Sample[]): Side {
   };
 }
 
+type Turn = (seconds: number) => Promise<Sample>;
+
+/** The first of it also tells how much more is needed. */
+const FIRST_WARM_UP_SECONDS = 0.5;
+/** However slow a machine is, its warm-up comes to an end. */
+const MAX_WARM_UP_SECONDS = 20;
+
 /** The same after both have been warmed up: code that has just been loaded is slow on either side. */
 export async function compareWarm(
   { scale, onRound }: { readonly scale: Scale; readonly onRound: () => void },
-  turns: Readonly<Record<'floor' | 'service', (seconds: number) => Promise<Sample>>>,
+  turns: Readonly<Record<'floor' | 'service', Turn>>,
 ): Promise<Comparison> {
-  await turns.floor(scale.warmUpSeconds);
-  await turns.service(scale.warmUpSeconds);
+  await warmUp(turns.floor, scale.warmUpAnswers);
+  await warmUp(turns.service, scale.warmUpAnswers);
   return compare(
     scale.rounds,
     { floor: () => turns.floor(scale.seconds), service: () => turns.service(scale.seconds) },
     onRound,
   );
+}
+
+/** A value is a number of answers in a second. */
+async function warmUp(turn: Turn, answers: number): Promise<void> {
+  const { value } = await turn(FIRST_WARM_UP_SECONDS);
+  const seconds = Math.min(answers / value, MAX_WARM_UP_SECONDS) - FIRST_WARM_UP_SECONDS;
+  if (seconds > 0) {
+    await turn(seconds);
+  }
 }
 
 /**
