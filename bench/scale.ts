@@ -20,8 +20,8 @@ export interface Scale {
 export const FULL: Scale = {
   name: 'full',
   rounds: 5,
-  seconds: 2.2,
-  warmUpAnswers: 4000,
+  seconds: 1.6,
+  warmUpAnswers: 3000,
   manyRows: 1_000_000,
   photos2Mp: 100,
   photos12Mp: 30,
