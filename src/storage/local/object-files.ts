@@ -214,19 +214,21 @@ export class ObjectFiles {
     flush: () => Promise<void> = async () => {},
   ): Promise<void> {
     const path = this.paths.object('media', key);
-    const placed = await this.unlabelledOnFailure(key, version, async () => {
+    try {
       // Nearly always the place is free; then a link takes it, and there is nothing to look for.
       if (this.hardLinks && (await tryLinkIfFree(temporary, path))) {
-        return true;
+        await allSettledOrThrow(flush(), syncDirectory(dirname(path)));
+      } else {
+        // What is there may be relied upon: it gives way to nothing that a power cut could take.
+        await flush();
+        await this.replacing.run(key, () => this.takeOver(key, version, temporary));
       }
-      // What is there may be relied upon: it gives way to nothing that a power cut could take.
-      await flush();
-      return false;
-    });
-    if (placed) {
-      await allSettledOrThrow(flush(), syncDirectory(dirname(path)));
-    } else {
-      await this.replacing.run(key, () => this.takeOver(key, version, temporary));
+    } catch (error) {
+      // Unless the bytes are in their place: only flushing failed, or they were promoted twice at once and the other one has made it.
+      if ((await versionOrNull(path))?.generation !== version.generation) {
+        await this.sidecars.remove(key, version.generation);
+      }
+      throw error;
     }
   }
 
@@ -236,31 +238,11 @@ export class ObjectFiles {
    */
   private async takeOver(key: string, version: FileVersion, temporary: string): Promise<void> {
     const path = this.paths.object('media', key);
-    const replaced = await this.unlabelledOnFailure(key, version, async () => {
-      const found = await versionOrNull(path);
-      await rename(temporary, path);
-      return found;
-    });
+    const replaced = await versionOrNull(path);
+    await rename(temporary, path);
     await syncDirectory(dirname(path));
     if (replaced !== null && replaced.generation !== version.generation) {
       await this.sidecars.remove(key, replaced.generation);
-    }
-  }
-
-  /** Takes the sidecar away again when the bytes do not get to their place. */
-  private async unlabelledOnFailure<Result>(
-    key: string,
-    version: FileVersion,
-    action: () => Promise<Result>,
-  ): Promise<Result> {
-    try {
-      return await action();
-    } catch (error) {
-      // Unless the same bytes were promoted twice at once and the other one has made it.
-      if ((await versionOrNull(this.paths.object('media', key)))?.generation !== version.generation) {
-        await this.sidecars.remove(key, version.generation);
-      }
-      throw error;
     }
   }
 
