@@ -6,7 +6,7 @@ import { type Claim, holdClaim } from '../idempotency/claim.js';
 import { QuotaService } from '../quota/quota.service.js';
 import type { MediaFile } from './media-file.entity.js';
 import { COLUMNS, type MediaFileRow, type NewMediaFile, toMediaFile } from './media-file.row.js';
-import { LEFTOVERS_GRACE_SECONDS } from './media-files.repository.js';
+import { columnsOf, insertFrom, newFiles } from './insertion.js';
 import { reservation } from './reservation.js';
 
 /** What became of each file of a batch, at its place: its row, why there is none, or null where none was asked for. */
@@ -78,20 +78,7 @@ async function insertAll(
   const ids = places.map((file) => file?.id ?? null);
   const rows = await database.rows(sql<MediaFileRow>`
     ${reservation(userId, bytes, claim, ids)}
-    insert into media_files (
-      id, user_id, file_name, original_file_name, mime_type, file_size, media_type, storage_key, storage_bucket,
-      direct_hash, status, reservation_open, upload_expires_at, leftovers_due_at)
-    select f.id, ledger.user_id, f.id, f.original_file_name, f.mime_type, f.file_size, f.media_type, f.storage_key,
-      f.storage_bucket, f.direct_hash, 'pending', true, now() + make_interval(secs => f.ttl_seconds),
-      now() + make_interval(secs => f.ttl_seconds + ${LEFTOVERS_GRACE_SECONDS})
-    from ledger, unnest(
-      ${files.map((file) => file.id)}::uuid[], ${files.map((file) => file.originalFileName)}::text[],
-      ${files.map((file) => file.mimeType)}::text[], ${files.map((file) => file.fileSize)}::bigint[],
-      ${files.map((file) => file.mediaType)}::text[], ${files.map((file) => file.storageKey)}::text[],
-      ${files.map((file) => file.storageBucket)}::text[], ${files.map((file) => file.directHash)}::text[],
-      ${files.map((file) => file.ttlSeconds)}::float8[]
-    ) as f (id, original_file_name, mime_type, file_size, media_type, storage_key, storage_bucket, direct_hash,
-      ttl_seconds)
+    ${insertFrom(sql`ledger join ${newFiles(columnsOf(files))} using (user_id)`)}
     returning ${COLUMNS}`);
   return rows.length === 0 ? null : new Map(rows.map((row) => [row.id, toMediaFile(row)]));
 }

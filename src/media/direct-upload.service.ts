@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { APP_CONFIG, type AppConfig } from '../config/app-config.js';
 import { invalidField, ProblemError } from '../common/problem.js';
-import { violatesUnique } from '../database/constraint-violation.js';
+import { violatesUnique } from '../database/sql-errors.js';
 import type { Claim } from '../idempotency/claim.js';
 import { JobQueue } from '../queue/job-queue.js';
 import { ObjectStorage } from '../storage/object-storage.js';

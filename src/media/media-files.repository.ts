@@ -5,7 +5,9 @@ import { type Query, Statement, type Value, type Values } from '../database/stat
 import type { Claim } from '../idempotency/claim.js';
 import { free, hold, settle } from '../quota/quota-ledger.js';
 import { QuotaService } from '../quota/quota.service.js';
+import { byId, LEFTOVERS_GRACE_SECONDS, liveWith, OPEN, seconds } from './conditions.js';
 import type { CursorPosition } from './cursor.js';
+import { insertFrom, newFileIfReserved } from './insertion.js';
 import type { MediaFile, MediaStatus } from './media-file.entity.js';
 import {
   COLUMNS,
@@ -18,6 +20,7 @@ import {
 } from './media-file.row.js';
 import type { MediaType } from './media-types.js';
 import { reservation } from './reservation.js';
+import { SharedChangesRepository } from './shared-changes.repository.js';
 import { tellSettled } from './settled-notification.js';
 
 export interface PageRequest {
@@ -31,50 +34,34 @@ export interface PageRequest {
 /** The unique index that lets one of several identical direct uploads win. */
 export const DIRECT_HASH_KEY = 'media_files_direct_hash_key';
 
-/**
- * How long after an upload window has closed a PUT that began in time may still be arriving; requests are cut after
- * five minutes (`configure-app.ts`).
- */
-export const LEFTOVERS_GRACE_SECONDS = 600;
-
-/** Whose ledger a change of this file moves. */
-export function ownerOf(id: Value<string>): RawBuilder<string> {
-  return sql<string>`select user_id from media_files where id = ${id}`;
-}
-
-/**
- * This one file, if that is true of it, in words of which an index knows only the id. A statement is planned once, perhaps while
- * the table is next to empty and every index looks alike; it must never look for a file among all those of its owner, or all
- * those that are pending.
- */
-export function byId(id: Value<string>, andOnlyIf: RawBuilder<unknown>): RawBuilder<unknown> {
-  return sql`id = ${id} and (${andOnlyIf}) is true`;
-}
-
-export function seconds(count: Value<number>): RawBuilder<unknown> {
-  return sql`make_interval(secs => ${count})`;
-}
-
-/** The bytes may still come and be confirmed. */
-const OPEN = sql`status = 'pending' and deleted_at is null and upload_expires_at > now()`;
-
 /** What requests do to media files. Each method is one statement; what it yields tells whether it was the one. */
 @Injectable()
 export class MediaFilesRepository {
   constructor(
     private readonly database: Database,
     private readonly quota: QuotaService,
+    private readonly shared: SharedChangesRepository,
   ) {}
 
   /**
-   * Reserves the bytes and inserts the row in one statement; for a request with an `Idempotency-Key`, its claim is
-   * proved and the id written down in the same one.
+   * Reserves the bytes and inserts the row in one statement, which it shares with others that come at the same time; for a
+   * request with an `Idempotency-Key`, its claim is proved and the id written down in the same one.
    *
    * @throws ProblemError `quota_exceeded`, also when the claim was lost: `IdempotencyService` tells the two apart
    */
   async insertReserving(file: NewMediaFile, claim: Claim | null = null): Promise<MediaFile> {
-    const statement = claim === null ? INSERT.with(file) : insertionUnder(claim, file);
-    return newMediaFile(file, await this.quota.reserving(file.userId, file.fileSize, statement));
+    if (claim !== null) {
+      const times = await this.quota.reserving(file.userId, file.fileSize, insertionUnder(claim, file));
+      return newMediaFile(file, times);
+    }
+    const inserted = await this.shared.insert(file);
+    if (inserted !== null) {
+      return inserted;
+    }
+    return newMediaFile(
+      file,
+      await this.quota.reservingAfterAll(file.userId, file.fileSize, INSERT.with(file)),
+    );
   }
 
   /**
@@ -86,11 +73,12 @@ export class MediaFilesRepository {
     contentHash: string,
     claim: Claim | null,
   ): Promise<MediaFile | null> {
-    const statement =
-      claim === null
-        ? INSERT_UNLESS_LIVE.with({ ...file, contentHash })
-        : insertionUnder(claim, file, unlessLive(file.userId, contentHash));
-    const times = await this.database.first(statement);
+    if (claim === null) {
+      return this.shared.insert(file, contentHash);
+    }
+    const times = await this.database.first(
+      insertionUnder(claim, file, unlessLive(file.userId, contentHash)),
+    );
     return times && newMediaFile(file, times);
   }
 
@@ -162,7 +150,8 @@ export class MediaFilesRepository {
     contentHash: string | null,
     driveAfterSeconds: number,
   ): Promise<MediaFile | null> {
-    return this.one(CONFIRM.with({ id, userId, contentHash, driveAfterSeconds }));
+    const confirmation = { id, userId, contentHash, driveAfterSeconds };
+    return (await this.shared.confirm(confirmation)) ?? this.one(CONFIRM.with(confirmation));
   }
 
   /** Keeps a direct upload's window open for whoever is storing its bytes now; false when it is no longer pending. */
@@ -211,13 +200,6 @@ const INSERT = new Statement<NewMediaFile, NewRowTimes>((file) =>
   insertion(file, reservation(file.userId, file.fileSize, null, [])),
 );
 
-const INSERT_UNLESS_LIVE = new Statement<NewMediaFile & { contentHash: string }, NewRowTimes>((file) =>
-  insertion(
-    file,
-    reservation(file.userId, file.fileSize, null, [], unlessLive(file.userId, file.contentHash)),
-  ),
-);
-
 const CONFIRM = new Statement<
   { id: string; userId: string; contentHash: string | null; driveAfterSeconds: number },
   MediaFileRow
@@ -248,20 +230,8 @@ function insertionUnder(
 function insertion(file: Values<NewMediaFile>, reserved: RawBuilder<unknown>): RawBuilder<NewRowTimes> {
   return sql<NewRowTimes>`
     ${reserved}
-    insert into media_files (
-      id, user_id, file_name, original_file_name, mime_type, file_size, media_type, storage_key, storage_bucket,
-      direct_hash, status, reservation_open, upload_expires_at, leftovers_due_at)
-    select ${file.id}, user_id, ${file.id}, ${file.originalFileName}, ${file.mimeType}, ${file.fileSize}::bigint,
-      ${file.mediaType}, ${file.storageKey}, ${file.storageBucket}, ${file.directHash}, 'pending', true,
-      now() + ${seconds(file.ttlSeconds)}, now() + ${seconds(file.ttlSeconds)} + ${seconds(LEFTOVERS_GRACE_SECONDS)}
-    from ledger
+    ${insertFrom(newFileIfReserved(file))}
     returning ${NEW_ROW_TIMES}`;
-}
-
-/** The user's verified files with these bytes. */
-function liveWith(userId: Value<string>, contentHash: Value<string>): RawBuilder<unknown> {
-  return sql`content_hash = ${contentHash} and user_id = ${userId} and deleted_at is null
-    and status in ('processing', 'ready')`;
 }
 
 /** A further condition of a reservation. */

@@ -4,7 +4,7 @@ import { Database } from '../database/database.js';
 import { free, hold, release } from '../quota/quota-ledger.js';
 import type { ImageMetadata, MediaFile } from './media-file.entity.js';
 import { COLUMNS, type MediaFileRow, toMediaFile } from './media-file.row.js';
-import { byId, LEFTOVERS_GRACE_SECONDS, ownerOf, seconds } from './media-files.repository.js';
+import { byId, LEFTOVERS_GRACE_SECONDS, ownerOf, seconds } from './conditions.js';
 import { tellSettled } from './settled-notification.js';
 
 /** What processing found out. */

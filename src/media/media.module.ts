@@ -17,6 +17,7 @@ import { MediaFilesRepository } from './media-files.repository.js';
 import { MediaFilesService } from './media-files.service.js';
 import { MediaLifecycleRepository } from './media-lifecycle.repository.js';
 import { SettledFiles } from './settled-files.js';
+import { SharedChangesRepository } from './shared-changes.repository.js';
 import { UploadRequestPresenter } from './upload-request.presenter.js';
 import { UploadsController } from './uploads.controller.js';
 import { UploadsService } from './uploads.service.js';
@@ -47,6 +48,7 @@ import { UploadsService } from './uploads.service.js';
     MediaFilesService,
     MediaLifecycleRepository,
     SettledFiles,
+    SharedChangesRepository,
     UploadRequestPresenter,
     UploadsService,
   ],

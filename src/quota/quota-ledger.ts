@@ -40,12 +40,37 @@ export function hold(userId: Value<string>): RawBuilder<unknown> {
     select user_id, used_bytes, reserved_bytes from storage_quotas where user_id = (${userId}) for no key update`;
 }
 
-/** Turns the reservation of the row in the CTE `file` into use. */
-export function settle(): RawBuilder<unknown> {
+/**
+ * Takes the ledgers of several users, as the CTE `owner`, and says what is `available` in each. One that somebody else has
+ * taken is left out, so that no user has to wait for another one, and nobody holds one while he waits for the next.
+ *
+ * @param userIds a query for them, each once, in a column `user_id`
+ */
+export function holdThoseFree(userIds: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`
+    select q.user_id, q.used_bytes, q.reserved_bytes, q.limit_bytes - q.used_bytes - q.reserved_bytes as available
+    from (${userIds}) wanted join storage_quotas q on q.user_id = wanted.user_id
+    for no key update of q skip locked`;
+}
+
+/** The rows of the CTE `file`, where there may be several of one user: one row for each user. */
+export const FILES_BY_OWNER = sql`(select user_id, sum(file_size) as file_size from file group by user_id)`;
+
+const FILE = sql`file`;
+
+/** Reserves what the rows take that have been inserted under `holdThoseFree`, by users whom they fit. */
+export function reserveHeld(): RawBuilder<unknown> {
+  return sql`
+    update storage_quotas q set reserved_bytes = owner.reserved_bytes + file.file_size
+    from ${FILES_BY_OWNER} file, owner where q.user_id = owner.user_id and file.user_id = owner.user_id`;
+}
+
+/** Turns the reservation of the row in the CTE `file` into use, or those of `FILES_BY_OWNER`. */
+export function settle(files: RawBuilder<unknown> = FILE): RawBuilder<unknown> {
   return sql`
     update storage_quotas q
     set reserved_bytes = owner.reserved_bytes - file.file_size, used_bytes = owner.used_bytes + file.file_size
-    from file, owner where q.user_id = owner.user_id and file.user_id = owner.user_id`;
+    from ${files} file, owner where q.user_id = owner.user_id and file.user_id = owner.user_id`;
 }
 
 /** Gives back the reservation of the row in the CTE `file`. */

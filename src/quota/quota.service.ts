@@ -35,16 +35,21 @@ export class QuotaService {
    * @throws ProblemError `quota_exceeded`
    */
   async reserving<Row>(userId: string, bytes: number, statement: Query<Row>): Promise<Row> {
-    const row = await this.database.first(statement);
-    if (row !== null) {
-      return row;
+    return (await this.database.first(statement)) ?? this.reservingAfterAll(userId, bytes, statement);
+  }
+
+  /**
+   * The same for who has tried already, and got no row: looks whether that was for want of a ledger, or of room.
+   *
+   * @throws ProblemError `quota_exceeded`
+   */
+  async reservingAfterAll<Row>(userId: string, bytes: number, statement: Query<Row>): Promise<Row> {
+    const { availableBytes } = await this.read(userId);
+    const row = bytes <= availableBytes ? await this.database.first(statement) : null;
+    if (row === null) {
+      throw this.refuse(bytes, availableBytes);
     }
-    const quota = await this.read(userId);
-    const retried = bytes <= quota.availableBytes ? await this.database.first(statement) : null;
-    if (retried !== null) {
-      return retried;
-    }
-    throw this.refuse(bytes, quota.availableBytes);
+    return row;
   }
 
   /**

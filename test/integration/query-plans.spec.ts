@@ -169,7 +169,20 @@ describe(`the plans of the queries, at ${FILES} files of which one user has a fi
 
     it('reserve, and insert a row, in one statement', async () => {
       const plan = await planOf('Upload request', (on) => filesOn(on).insertReserving(newFile(user)));
-      expect(inShort(plan)).toEqual(reading(['storage_quotas_pkey'], 0));
+      // The ledger is looked at twice: to hold it, and to change it after the files. Sorted are only the files of the request.
+      const indexes = ['media_hash_idx', 'storage_quotas_pkey', 'storage_quotas_pkey'];
+      expect(inShort(plan)).toEqual(reading(indexes, 0, 1));
+    });
+
+    it('do the same by themselves if the ledger was taken, or the user is new', async () => {
+      const newcomer = uuidv7();
+      await database.query('insert into user_profiles (id, user_info_id) values ($1::uuid, $1::text)', [
+        newcomer,
+      ]);
+      const plans = await plansOf('Upload request, the first of a user', (on) =>
+        filesOn(on).insertReserving(newFile(newcomer)),
+      );
+      expect(plans.at(-1)).toMatchObject({ indexes: ['storage_quotas_pkey'] });
     });
 
     it('reserve, and insert a hundred rows, in one statement', async () => {
@@ -216,10 +229,20 @@ describe(`the plans of the queries, at ${FILES} files of which one user has a fi
     it('confirm, and settle the reservation, in one statement', async () => {
       const { id } = await rowWhere("status = 'pending' and upload_expires_at > now() + interval '1 min'");
       const plan = await planOf('Confirm', (on) => filesOn(on).confirm({ id, userId: user }, null, 30));
-      // The ledger is looked at twice: to hold it, and to change it after the file.
       expect(inShort(plan)).toEqual(
         reading(['media_files_pkey', 'storage_quotas_pkey', 'storage_quotas_pkey'], 1),
       );
+    });
+
+    it('find in one more statement that there is nothing to confirm any more', async () => {
+      const { id } = await rowWhere(READY);
+      const plans = await plansOf('Confirm, too late', (on) =>
+        filesOn(on).confirm({ id, userId: user }, null, 30),
+      );
+      expect(plans.map(inShort)).toEqual([
+        reading(['media_files_pkey', 'storage_quotas_pkey', 'storage_quotas_pkey'], 1),
+        reading(['media_files_pkey', 'storage_quotas_pkey', 'storage_quotas_pkey'], 1),
+      ]);
     });
 
     it('delete, and free what was used, in one statement', async () => {

@@ -8,6 +8,7 @@ import { BatchUploadsRepository } from '../../src/media/batch-uploads.repository
 import type { NewMediaFile } from '../../src/media/media-file.row.js';
 import { MediaFilesRepository } from '../../src/media/media-files.repository.js';
 import { MediaLifecycleRepository } from '../../src/media/media-lifecycle.repository.js';
+import { SharedChangesRepository } from '../../src/media/shared-changes.repository.js';
 import { QuotaService } from '../../src/quota/quota.service.js';
 
 function quotaOn(database: Database): QuotaService {
@@ -15,7 +16,7 @@ function quotaOn(database: Database): QuotaService {
 }
 
 export function filesOn(database: Database): MediaFilesRepository {
-  return new MediaFilesRepository(database, quotaOn(database));
+  return new MediaFilesRepository(database, quotaOn(database), new SharedChangesRepository(database));
 }
 
 export function batchesOn(database: Database): BatchUploadsRepository {

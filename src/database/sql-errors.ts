@@ -12,3 +12,11 @@ export function violatesUnique(error: unknown, constraint: string): boolean {
     error.constraint === constraint
   );
 }
+
+/** Data exception, and integrity constraint violation: the classes of SQLSTATEs that blame what the statement was given. */
+const ABOUT_VALUES = new Set(['22', '23']);
+
+/** True when a statement failed for one of its values; another one would not have to. */
+export function isAboutValues(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && ABOUT_VALUES.has(String(error.code).slice(0, 2));
+}
