@@ -18,7 +18,7 @@ import { type Answer, IdempotencyService } from '../idempotency/idempotency.serv
 import { prepareReply, REPLAYED_HEADER } from '../idempotency/reply.js';
 import { DirectUploadLimitInterceptor } from './direct-upload-limit.interceptor.js';
 import {
-  type DirectUpload,
+  DirectUpload,
   DirectUploadService,
   type DirectUploadResult,
   directContentOf,
@@ -164,17 +164,21 @@ export class UploadsController {
     @UploadedPart() upload: DirectUpload,
     @Res({ passthrough: true }) response: Response,
   ): Promise<MediaFileDto | string> {
-    const reply = await this.idempotency.run(
-      { userId, route: 'POST /v1/media', key, body: () => directContentOf(upload) },
-      {
-        start: async (claim) => this.presentDirect(await this.directUploads.upload(userId, upload, claim)),
-        resume: async ([id]) => {
-          const result = id ? await this.directUploads.resume(id, upload) : null;
-          return result && this.presentDirect(result);
+    try {
+      const reply = await this.idempotency.run(
+        { userId, route: 'POST /v1/media', key, body: () => directContentOf(upload) },
+        {
+          start: async (claim) => this.presentDirect(await this.directUploads.upload(userId, upload, claim)),
+          resume: async ([id]) => {
+            const result = id ? await this.directUploads.resume(id, upload) : null;
+            return result && this.presentDirect(result);
+          },
         },
-      },
-    );
-    return prepareReply(response, reply);
+      );
+      return prepareReply(response, reply);
+    } finally {
+      upload.letGo();
+    }
   }
 
   private async presentDirect({ file, created }: DirectUploadResult): Promise<Answer<MediaFileDto>> {

@@ -84,7 +84,7 @@ export class UploadsService {
     if (confirmed === null) {
       throw await this.explainLostConfirm(file);
     }
-    await this.queue.enqueue({ name: 'generate_thumbnails', mediaFileId: id });
+    await this.queue.enqueue({ name: 'generate_thumbnails', mediaFileId: id }, { isFirst: true });
     return confirmed;
   }
 

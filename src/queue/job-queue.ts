@@ -18,10 +18,15 @@ export abstract class JobQueue {
 
   protected constructor(protected readonly metrics: Metrics) {}
 
-  /** Call it after the commit. Never rejects: a queue that is down is logged and counted, and the sweeper makes up for it. */
-  async enqueue(job: Job): Promise<void> {
+  /**
+   * Call it after the commit. Never rejects: a queue that is down is logged and counted, and the sweeper makes up for it.
+   *
+   * @param isFirst promises that there has never been a job of this type for this file, so that no adapter has to look for a
+   *   finished one that is in the way; wrongly promised, the job may not run before the sweeper drives it
+   */
+  async enqueue(job: Job, { isFirst = false }: { isFirst?: boolean } = {}): Promise<void> {
     try {
-      await this.push(job);
+      await this.push(job, isFirst);
     } catch (error) {
       this.metrics.enqueueFailures.inc({ job: job.name });
       this.logger.warn({ err: error, job }, 'The queue did not take a job; the sweeper will drive it');
@@ -42,5 +47,5 @@ export abstract class JobQueue {
   /** True when jobs do not outlive this process, so that a start has to drive what an earlier one left behind. */
   abstract readonly volatile: boolean;
 
-  protected abstract push(job: Job): Promise<void>;
+  protected abstract push(job: Job, isFirst: boolean): Promise<void>;
 }

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BullJobQueue } from '../../src/queue/bull/bull-job-queue.js';
 import type { Job } from '../../src/queue/jobs.js';
 import { until } from '../support/api-client.js';
@@ -79,6 +79,16 @@ describe(`${BullJobQueue.name} and what it keeps`, () => {
     await queue.queue.client.del(queue.queue.toKey('wait'));
     expect(await queue.depth()).toEqual({ waiting: 0, active: 0, delayed: 0 });
     await queue.enqueue(thumbnails('a'));
+    expect(await queue.depth()).toEqual({ waiting: 1, active: 0, delayed: 0 });
+  });
+
+  it('does not look for a finished job in the way of the first one of a file', async () => {
+    const scripts = vi.spyOn(queue.queue.client, 'eval');
+    await queue.enqueue(thumbnails('a'), { isFirst: true });
+    expect(scripts).not.toHaveBeenCalled();
+    await queue.enqueue(thumbnails('a'));
+    expect(scripts).toHaveBeenCalledTimes(1);
+    scripts.mockRestore();
     expect(await queue.depth()).toEqual({ waiting: 1, active: 0, delayed: 0 });
   });
 

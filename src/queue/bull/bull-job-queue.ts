@@ -55,12 +55,12 @@ export class BullJobQueue extends JobQueue implements OnModuleInit, OnApplicatio
   }
 
   /** In an outage, which has been logged, a line a job would only bury what matters. */
-  override async enqueue(job: Job): Promise<void> {
+  override async enqueue(job: Job, options?: { isFirst?: boolean }): Promise<void> {
     if (this.redis.isDown) {
       this.metrics.enqueueFailures.inc({ job: job.name });
       this.logger.debug({ job }, 'Redis does not answer; the sweeper will drive this job');
     } else {
-      await super.enqueue(job);
+      await super.enqueue(job, options);
     }
   }
 
@@ -103,7 +103,7 @@ export class BullJobQueue extends JobQueue implements OnModuleInit, OnApplicatio
     this.redis.finish();
   }
 
-  protected async push(job: Job): Promise<void> {
+  protected async push(job: Job, isFirst: boolean): Promise<void> {
     const id = jobIdOf(job);
     const options: JobOptions = {
       jobId: id,
@@ -115,7 +115,8 @@ export class BullJobQueue extends JobQueue implements OnModuleInit, OnApplicatio
     try {
       await this.redis.ask(async (redis) => {
         // Sent together, over one connection, so they are carried out in this order.
-        await Promise.all([forgetFinished(redis, this.queue, id), this.queue.add(job.name, job, options)]);
+        const forgotten = isFirst ? null : forgetFinished(redis, this.queue, id);
+        await Promise.all([forgotten, this.queue.add(job.name, job, options)]);
       });
     } catch (error) {
       // Not the error itself: the library hangs whole scripts onto it, which would end up in the log.
