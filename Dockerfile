@@ -55,7 +55,7 @@ HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
   CMD ["node", "scripts/healthcheck.mjs"]
 ENTRYPOINT ["/usr/bin/tini", "--"]
 # As `npm start` has it; docs/operations.md says why, under "Memory".
-CMD ["node", "--max-semi-space-size=8", "--heap-growing-percent=50", "--no-maglev", "dist/src/main.js"]
+CMD ["node", "--max-semi-space-size=8", "--heap-growing-percent=25", "--no-maglev", "dist/src/main.js"]
 
 # Last, so that a new revision changes no layer.
 ARG VERSION=0.1.0

@@ -32,7 +32,7 @@ describe('the Dockerfile', () => {
     expect(START_COMMAND.environment).toEqual({ MALLOC_ARENA_MAX: '2' });
     expect(START_COMMAND.nodeOptions).toEqual([
       '--max-semi-space-size=8',
-      '--heap-growing-percent=50',
+      '--heap-growing-percent=25',
       '--no-maglev',
     ]);
     const variables = (await dockerfile()).filter((instruction) => instruction.getInstruction() === 'ENV');
