@@ -12,7 +12,7 @@ import { atMost, isMet, type Result, type Run, type Target } from './result.js';
 import { Stage } from './stage.js';
 import { makeUsers } from './users.js';
 import type { Scene, Workload } from './workload.js';
-import { gcsAgainstHttp, gcsAgainstSigning } from './workloads/gcs-signing.js';
+import { gcsAgainstHttp, gcsWithHmacKey, gcsWithRsaKey } from './workloads/gcs-signing.js';
 import { imageBatch, singleImage } from './workloads/images.js';
 import { farPage, listNewest, listOfMany, quotaOfMany } from './workloads/listing.js';
 import { directUpload, requestAndPut, requestUpload } from './workloads/uploads.js';
@@ -102,7 +102,8 @@ function workloadsOf({ only }: BenchOptions): Workload[] {
     listOfMany,
     farPage,
     quotaOfMany,
-    gcsAgainstSigning,
+    gcsWithHmacKey,
+    gcsWithRsaKey,
     gcsAgainstHttp,
     imageBatch('images-2mp', '2 MP', ({ photos2Mp }) => photos2Mp, sharpFloor),
     imageBatch('images-12mp', '12 MP', ({ photos12Mp }) => photos12Mp, sharpFloor),

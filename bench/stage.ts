@@ -95,12 +95,11 @@ export class Stage {
     });
   }
 
-  /** What the service has to be told to sign URLs for Google Cloud Storage, with a key of its own. */
-  get gcsEnvironment(): Record<string, string> {
+  /** What the service has to be told to sign URLs for Google Cloud Storage: with the RSA key of its account, or an HMAC key. */
+  gcsEnvironment(key: 'rsa' | 'hmac'): Record<string, string> {
+    const environment = { ...this.gcs.environment, ...(key === 'hmac' && this.gcs.hmacEnvironment) };
     return Object.fromEntries(
-      Object.entries(this.gcs.environment).flatMap(([name, value]) =>
-        value === undefined ? [] : [[name, value]],
-      ),
+      Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
     );
   }
 

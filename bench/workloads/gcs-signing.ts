@@ -3,35 +3,41 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ChildServer } from '../child-server.js';
 import { measure } from '../meter.js';
-import { atLeast, type Target } from '../result.js';
+import { atLeast } from '../result.js';
 import { compareWarm, type Sample } from '../rounds.js';
 import { type Scene, uploadRequest, userAt, type Workload } from '../workload.js';
 
 const run = promisify(execFile);
 const SIGNER = join(import.meta.dirname, '..', 'floor', 'signer.js');
 const CONNECTIONS = 16;
+const TITLE = `Request an upload URL of Google Cloud Storage, ${CONNECTIONS} connections`;
 
-/** What the floor does for so many seconds, and how to end it. */
+/** What the service is compared with, and how to end it. */
 interface Floor {
   readonly turn: (seconds: number) => Promise<Sample>;
   readonly stop: () => Promise<void>;
 }
 
-function gcsWorkload(
-  id: string,
-  title: string,
-  floorTitle: string,
-  open: (scene: Scene) => Promise<Floor>,
-  targetsFor: (ratio: number) => Target[],
-): Workload {
+interface Options {
+  readonly id: string;
+  readonly title: string;
+  /** What the service signs with. */
+  readonly key: 'rsa' | 'hmac';
+  readonly floorTitle: string;
+  readonly openFloor: (scene: Scene) => Promise<Floor>;
+  /** Of the floor's rate; none when the comparison is there to explain another one. */
+  readonly target?: number;
+}
+
+function gcsWorkload({ id, title, key, floorTitle, openFloor, target }: Options): Workload {
   return {
     id,
     title,
     rounds: (scale) => scale.rounds,
     async run(scene) {
       const { stage } = scene;
-      const api = await stage.service('api-gcs', { ...stage.gcsEnvironment, ROLE: 'api' });
-      const floor = await open(scene);
+      const api = await stage.service(`api-${id}`, { ...stage.gcsEnvironment(key), ROLE: 'api' });
+      const floor = await openFloor(scene);
       const figures = await compareWarm(scene, {
         floor: floor.turn,
         service: (seconds) => request(scene, api, seconds),
@@ -43,7 +49,7 @@ function gcsWorkload(
         floor: floorTitle,
         unit: 'requests/s',
         figures,
-        targets: targetsFor(figures.ratio),
+        targets: target === undefined ? [] : [atLeast('requests/s', figures.ratio, target)],
       };
     },
   };
@@ -57,30 +63,40 @@ function request({ stage, users }: Scene, server: ChildServer, seconds: number):
   });
 }
 
-const TITLE = `Request an upload URL of Google Cloud Storage, ${CONNECTIONS} connections`;
-
-export const gcsAgainstSigning = gcsWorkload(
-  'gcs-request',
-  TITLE,
-  'bare RSA signing (2048 bits, one thread)',
-  async ({ stage }) => ({
+const bareSigning = {
+  floorTitle: 'bare RSA signing (2048 bits, one thread)',
+  target: 0.7,
+  openFloor: async ({ stage }: Scene): Promise<Floor> => ({
     turn: async (seconds) => {
       const { stdout } = await run(process.execPath, [SIGNER, stage.gcsCredentialsFile, String(seconds)]);
       return { value: Number(stdout) };
     },
     stop: async () => {},
   }),
-  (ratio) => [atLeast('requests/s', ratio, 0.7)],
-);
+};
+
+export const gcsWithHmacKey = gcsWorkload({
+  ...bareSigning,
+  id: 'gcs-hmac',
+  title: `${TITLE}, HMAC key`,
+  key: 'hmac',
+});
+
+export const gcsWithRsaKey = gcsWorkload({
+  ...bareSigning,
+  id: 'gcs-rsa',
+  title: `${TITLE}, RSA key`,
+  key: 'rsa',
+});
 
 /** What is left of a thread that only signs once there is a request to answer and a row to insert. */
-export const gcsAgainstHttp = gcsWorkload(
-  'gcs-request-http',
-  `${TITLE} (to compare)`,
-  '`node:http` + `pg`, the one statement, and one RSA signature',
-  async (scene) => {
+export const gcsAgainstHttp = gcsWorkload({
+  id: 'gcs-rsa-http',
+  title: `${TITLE}, RSA key (to compare)`,
+  key: 'rsa',
+  floorTitle: '`node:http` + `pg`, the one statement, and one RSA signature',
+  openFloor: async (scene) => {
     const server = await scene.stage.floor({ SIGNING_KEY_FILE: scene.stage.gcsCredentialsFile });
     return { turn: (seconds) => request(scene, server, seconds), stop: () => server.stop() };
   },
-  () => [],
-);
+});

@@ -55,6 +55,8 @@ export interface AppConfig {
       readonly apiEndpoint: string | null;
       /** null: Application Default Credentials. */
       readonly credentialsFile: string | null;
+      /** What URLs are signed with; null: whatever the credentials have. */
+      readonly hmacKey: { readonly accessId: string; readonly secret: string } | null;
     };
   };
   readonly auth: {

@@ -140,6 +140,18 @@ export class Environment {
   GCS_CREDENTIALS_FILE?: string;
 
   @IsOptional()
+  @Matches(/^[A-Za-z0-9]+$/, {
+    message: 'GCS_HMAC_ACCESS_ID must be the access ID of an HMAC key: letters and digits',
+  })
+  GCS_HMAC_ACCESS_ID?: string;
+
+  @IsOptional()
+  @Matches(/^[A-Za-z0-9+/=]{40}$/, {
+    message: 'GCS_HMAC_SECRET must be the secret of an HMAC key: 40 characters of Base64',
+  })
+  GCS_HMAC_SECRET?: string;
+
+  @IsOptional()
   @IsString()
   QUEUE_DASHBOARD_USER?: string;
 

@@ -94,6 +94,23 @@ describe(parseEnvironment.name, () => {
     expect(mistakes.join()).not.toContain(secret);
   });
 
+  it('takes an HMAC key of Cloud Storage as a whole or not at all, and never repeats its secret', () => {
+    const gcs = { STORAGE_DRIVER: 'gcs', STORAGE_BUCKET: 'media', STORAGE_UPLOAD_BUCKET: 'uploads' };
+    const [accessId, secret] = ['GOOG1EXAMPLE', 's/'.repeat(20)];
+
+    expect(
+      parseEnvironment({ ...gcs, GCS_HMAC_ACCESS_ID: accessId, GCS_HMAC_SECRET: secret }).storage.gcs.hmacKey,
+    ).toEqual({ accessId, secret });
+    expect(parseEnvironment(gcs).storage.gcs.hmacKey).toBeNull();
+    expect(mistakesIn({ ...gcs, GCS_HMAC_SECRET: secret })).toEqual([
+      'Set both GCS_HMAC_ACCESS_ID and GCS_HMAC_SECRET, or neither',
+    ]);
+    const cut = secret.slice(1);
+    const mistakes = mistakesIn({ ...gcs, GCS_HMAC_ACCESS_ID: accessId, GCS_HMAC_SECRET: cut });
+    expect(mistakes).toEqual([expect.stringContaining('GCS_HMAC_SECRET must be')]);
+    expect(mistakes.join()).not.toContain(cut);
+  });
+
   it('lists every missing variable when production is about to run on embedded parts by accident', () => {
     const text = mistakesIn({ NODE_ENV: 'production' }).join('\n');
     for (const name of ['DATABASE_URL', 'REDIS_URL', 'STORAGE_DRIVER', 'JWT_SECRET', 'ALLOW_EMBEDDED']) {

@@ -158,6 +158,9 @@ function checkGcs(environment: Environment, mistakes: string[]): void {
       'STORAGE_UPLOAD_BUCKET must be another bucket than STORAGE_BUCKET: unverified files are never public',
     );
   }
+  if (Boolean(environment.GCS_HMAC_ACCESS_ID) !== Boolean(environment.GCS_HMAC_SECRET)) {
+    mistakes.push('Set both GCS_HMAC_ACCESS_ID and GCS_HMAC_SECRET, or neither');
+  }
 }
 
 /** A way around a pooler makes no sense without a way through it. */
@@ -222,6 +225,7 @@ function buildConfig(environment: Environment, key: JwtKeyConfig, corsOrigins: s
         projectId: environment.GCS_PROJECT_ID ?? null,
         apiEndpoint: environment.GCS_API_ENDPOINT ? withoutSlash(environment.GCS_API_ENDPOINT) : null,
         credentialsFile: environment.GCS_CREDENTIALS_FILE ?? null,
+        hmacKey: hmacKeyOf(environment),
       },
     },
     auth: {
@@ -252,6 +256,15 @@ function dashboardOf({
 }: Environment): AppConfig['queueDashboard'] {
   return QUEUE_DASHBOARD_USER && QUEUE_DASHBOARD_PASSWORD
     ? { user: QUEUE_DASHBOARD_USER, password: QUEUE_DASHBOARD_PASSWORD }
+    : null;
+}
+
+function hmacKeyOf({
+  GCS_HMAC_ACCESS_ID,
+  GCS_HMAC_SECRET,
+}: Environment): AppConfig['storage']['gcs']['hmacKey'] {
+  return GCS_HMAC_ACCESS_ID && GCS_HMAC_SECRET
+    ? { accessId: GCS_HMAC_ACCESS_ID, secret: GCS_HMAC_SECRET }
     : null;
 }
 

@@ -7,8 +7,15 @@ describeObjectStorage(GcsObjectStorage.name, () => startSubject('public'));
 
 describeObjectStorage(`${GcsObjectStorage.name} with private access`, () => startSubject('private'));
 
-async function startSubject(access: 'public' | 'private'): Promise<ObjectStorageSubject> {
+describeObjectStorage(`${GcsObjectStorage.name} with private access and an HMAC key`, () =>
+  startSubject('private', true),
+);
+
+async function startSubject(
+  access: 'public' | 'private',
+  usesHmacKey = false,
+): Promise<ObjectStorageSubject> {
   const gcs = await startGcs({ access });
-  const config = parseEnvironment(gcs.environment);
+  const config = parseEnvironment({ ...gcs.environment, ...(usesHmacKey && gcs.hmacEnvironment) });
   return { storage: await GcsObjectStorage.fromConfig(config.storage), close: () => gcs.close() };
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { GcsObjectStorage } from '../../src/storage/gcs/gcs-object-storage.js';
+import type { HmacKey } from '../../src/storage/gcs/hmac-identity.js';
 import { StorageUnavailableError } from '../../src/storage/storage.errors.js';
 import { newKey } from '../contract/object-storage.harness.js';
 import type { FaultTarget } from '../support/gcs/faults.js';
@@ -36,8 +37,9 @@ describe(`${GcsObjectStorage.name} without any key, as on Google's own machines`
     await rm(home, { recursive: true, force: true });
   });
 
-  function newStorage(): GcsObjectStorage {
+  function newStorage(hmacKey: HmacKey | null = null): GcsObjectStorage {
     return stage.storageWith({
+      hmacKey,
       serviceAccount: null,
       sendTokens: true,
       signingEndpoint: `${stage.gcs.origin}/v1/projects/-/serviceAccounts/`,
@@ -48,8 +50,8 @@ describe(`${GcsObjectStorage.name} without any key, as on Google's own machines`
     return stage.gcs.server.requests.filter((request) => request.endsWith(SIGNING)).length;
   }
 
-  async function put(key: string): Promise<Response> {
-    const { url, headers } = await sut.signUpload({
+  async function put(key: string, storage = sut): Promise<Response> {
+    const { url, headers } = await storage.signUpload({
       key,
       contentType: 'image/jpeg',
       contentLength: BYTES.length,
@@ -67,6 +69,16 @@ describe(`${GcsObjectStorage.name} without any key, as on Google's own machines`
     const read = await fetch(await sut.readUrl(key));
 
     expect(Buffer.from(await read.arrayBuffer())).toEqual(BYTES);
+  });
+
+  it('asks nobody to sign where there is an HMAC key', async () => {
+    const { hmacKey } = stage.gcs.server.identity;
+    const before = signatures();
+
+    expect((await put(newKey(), newStorage(hmacKey))).status).toBe(200);
+    expect((await put(newKey(), newStorage({ ...hmacKey, secret: 'x'.repeat(40) }))).status).toBe(403);
+    expect((await put(newKey(), newStorage({ ...hmacKey, accessId: 'GOOG1ENOBODY' }))).status).toBe(403);
+    expect(signatures()).toBe(before);
   });
 
   it('is turned away by the store without a token', async () => {

@@ -19,6 +19,7 @@ import { DEFAULT_RETRY_POLICY, GcsCalls, type RetryPolicy } from './gcs-calls.js
 import { createGcsClient, type GcsClientOptions, GOOGLE_ENDPOINT } from './gcs-client.js';
 import { PreconditionFailedError } from './gcs-errors.js';
 import { GcsUrls } from './gcs-urls.js';
+import type { HmacKey } from './hmac-identity.js';
 import { openObject, readFirstBytes } from './object-reader.js';
 import { readServiceAccountKey } from './service-account-key.js';
 
@@ -32,6 +33,8 @@ export interface GcsObjectStorageOptions extends GcsClientOptions {
   /** The longest that a private read URL is valid; half of it is the shortest. */
   readonly readUrlTtlSeconds: number;
   readonly retry?: Partial<RetryPolicy>;
+  /** null: URLs are signed as the credentials can. */
+  readonly hmacKey: HmacKey | null;
   /** Where `signBlob` of the IAM Credentials API is, when it is not Google's own address. */
   readonly signingEndpoint?: string;
 }
@@ -49,7 +52,7 @@ const PROBE_KEY = `users/${NIL}/image/1970/01/${NIL}.jpg`;
  * Object storage in two buckets of Google Cloud Storage. What they have to be is for `npm run storage:setup`.
  *
  * Credentials are a service account's key file, or else Application Default Credentials, so that Workload Identity and
- * the metadata server work without any key; URLs are then signed by the IAM Credentials API.
+ * the metadata server work without any key; URLs are then signed by the IAM Credentials API, or with an HMAC key.
  *
  * Every write is bound to a generation, so each may be tried again when its answer was lost: either it finds what it
  * has written already, or it writes now.
@@ -69,7 +72,7 @@ export class GcsObjectStorage extends ObjectStorage {
   /** @throws ConfigError when the key file is not one */
   static async fromConfig(config: AppConfig['storage']): Promise<GcsObjectStorage> {
     const { bucket, uploadBucket, access, publicBaseUrl, readUrlTtlSeconds } = config;
-    const { projectId, apiEndpoint, credentialsFile } = config.gcs;
+    const { projectId, apiEndpoint, credentialsFile, hmacKey } = config.gcs;
     return new GcsObjectStorage({
       bucket,
       uploadBucket,
@@ -77,6 +80,7 @@ export class GcsObjectStorage extends ObjectStorage {
       publicBaseUrl,
       readUrlTtlSeconds,
       projectId,
+      hmacKey,
       apiEndpoint: apiEndpoint ?? GOOGLE_ENDPOINT,
       serviceAccount: credentialsFile === null ? null : await readServiceAccountKey(credentialsFile),
     });

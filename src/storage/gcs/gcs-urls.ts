@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import type { SignedUpload, SignedUploadRequest } from '../object-storage.js';
 import { readExpiry, readExpiryStep } from '../read-expiry.js';
 import type { GcsCalls } from './gcs-calls.js';
+import { type HmacKey, identityOfHmacKey } from './hmac-identity.js';
 import type { ServiceAccountKey } from './service-account-key.js';
 import { identityOfEnvironment, identityOfKey, type SigningIdentity } from './signing-identity.js';
 import { signUrlV4, type V4Terms } from './v4-url-signer.js';
@@ -13,6 +14,8 @@ export interface GcsUrlsOptions {
   readonly uploadBucket: string;
   readonly readUrlTtlSeconds: number;
   readonly serviceAccount: ServiceAccountKey | null;
+  /** Signs URLs instead of the service account, when there is one. */
+  readonly hmacKey: HmacKey | null;
   readonly signingEndpoint?: string;
 }
 
@@ -22,16 +25,16 @@ const CACHED_READ_URLS = 10_000;
 /** Makes the signed URLs of the two buckets: V4, path style. */
 export class GcsUrls {
   private readonly readUrls = new LRUCache<string, Promise<string>>({ max: CACHED_READ_URLS });
-  private identity: Promise<SigningIdentity> | undefined;
+  /** Whoever signs without asking anybody. */
+  private readonly ownIdentity: SigningIdentity | null;
+  private environment: Promise<SigningIdentity> | undefined;
 
   constructor(
     private readonly client: Storage,
     private readonly calls: GcsCalls,
     private readonly options: GcsUrlsOptions,
   ) {
-    if (options.serviceAccount !== null) {
-      this.identity = Promise.resolve(identityOfKey(options.serviceAccount));
-    }
+    this.ownIdentity = ownIdentityOf(options);
   }
 
   async signUpload({
@@ -82,21 +85,29 @@ export class GcsUrls {
     return signing;
   }
 
-  /** May have to ask Google who we are, and to sign: so it may fail, and is tried again, like any other call. */
+  /** Without a key it means asking Google who we are, and to sign: that may fail, and is tried again, like any other call. */
   private sign(operation: string, terms: Omit<V4Terms, 'origin'>): Promise<string> {
-    return this.calls.run(operation, async () =>
-      signUrlV4({ ...terms, origin: this.options.apiEndpoint }, await this.signer()),
-    );
+    const complete = { ...terms, origin: this.options.apiEndpoint };
+    return this.ownIdentity === null
+      ? this.calls.run(operation, async () => signUrlV4(complete, await this.identityOfEnvironment()))
+      : signUrlV4(complete, this.ownIdentity);
   }
 
   /** Looked up once, however many ask at first; and again if that fails. */
-  private async signer(): Promise<SigningIdentity> {
-    this.identity ??= identityOfEnvironment(this.client, this.options.signingEndpoint);
+  private async identityOfEnvironment(): Promise<SigningIdentity> {
+    this.environment ??= identityOfEnvironment(this.client, this.options.signingEndpoint);
     try {
-      return await this.identity;
+      return await this.environment;
     } catch (error) {
-      this.identity = undefined;
+      this.environment = undefined;
       throw error;
     }
   }
+}
+
+function ownIdentityOf({ hmacKey, serviceAccount }: GcsUrlsOptions): SigningIdentity | null {
+  if (hmacKey !== null) {
+    return identityOfHmacKey(hmacKey);
+  }
+  return serviceAccount && identityOfKey(serviceAccount);
 }

@@ -5,10 +5,15 @@ import type { ServiceAccountKey } from './service-account-key.js';
 
 /** Who signs URLs. */
 export interface SigningIdentity {
-  /** E-mail address of the service account. */
-  readonly email: string;
-  /** RSA with SHA-256 (PKCS #1 v1.5) over the UTF-8 form of the text. */
-  sign(text: string): Promise<Buffer>;
+  /** As `X-Goog-Algorithm` has it. With RSA, it is SHA-256 and PKCS #1 v1.5. */
+  readonly algorithm: 'GOOG4-RSA-SHA256' | 'GOOG4-HMAC-SHA256';
+  /** E-mail address of the service account, or the access ID of a key of its. */
+  readonly authorizer: string;
+  /**
+   * @param text signed in its UTF-8 form
+   * @param scope the credential scope: `20190201/auto/storage/goog4_request`
+   */
+  sign(text: string, scope: string): Promise<Buffer>;
 }
 
 const signAsync = promisify(sign);
@@ -19,7 +24,11 @@ const signAsync = promisify(sign);
  */
 export function identityOfKey({ clientEmail, privateKey }: ServiceAccountKey): SigningIdentity {
   const key: KeyObject = createPrivateKey(privateKey);
-  return { email: clientEmail, sign: (text) => signAsync('RSA-SHA256', Buffer.from(text), key) };
+  return {
+    algorithm: 'GOOG4-RSA-SHA256',
+    authorizer: clientEmail,
+    sign: (text) => signAsync('RSA-SHA256', Buffer.from(text), key),
+  };
 }
 
 /**
@@ -43,7 +52,8 @@ export async function identityOfEnvironment(
     return identityOfKey({ clientEmail: email, privateKey });
   }
   return {
-    email,
+    algorithm: 'GOOG4-RSA-SHA256',
+    authorizer: email,
     sign: async (text) => Buffer.from(await authClient.sign(text, signingEndpoint), 'base64'),
   };
 }

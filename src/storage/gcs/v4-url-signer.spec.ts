@@ -11,7 +11,8 @@ import { signUrlV4, type V4Terms } from './v4-url-signer.js';
 
 /** Whatever it is asked to sign, it has one signature only; the text shows whether that is the right one. */
 class RecordedIdentity implements SigningIdentity {
-  readonly email = V4_VECTORS_EMAIL;
+  readonly algorithm = 'GOOG4-RSA-SHA256';
+  readonly authorizer = V4_VECTORS_EMAIL;
   text = '';
 
   constructor(private readonly signature: Buffer) {}

@@ -41,6 +41,7 @@ export class GcsStage {
       projectId: null,
       apiEndpoint: gcs.origin,
       serviceAccount: await readServiceAccountKey(gcs.credentialsFile),
+      hmacKey: null,
       retry: QUICK,
     };
     return new GcsStage(gcs, new GcsObjectStorage(options), options);

@@ -13,6 +13,11 @@ export class GoogleIdentity {
   readonly projectId = 'test-project';
   readonly email = 'mediadock@test-project.iam.gserviceaccount.com';
   readonly publicKey: KeyObject;
+  /** As long as Google's: an access ID of 61 characters, a secret of 40. */
+  readonly hmacKey = {
+    accessId: `GOOG1E${randomBytes(28).toString('hex').slice(1).toUpperCase()}`,
+    secret: randomBytes(30).toString('base64'),
+  };
   private readonly privateKey: KeyObject;
   private readonly token = randomBytes(16).toString('hex');
 

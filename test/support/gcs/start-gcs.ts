@@ -23,6 +23,8 @@ export interface Gcs {
   readonly credentialsFile: string;
   /** What the application has to be told to use this store. */
   readonly environment: RawEnvironment;
+  /** What it has to be told, too, to sign URLs with an HMAC key. */
+  readonly hmacEnvironment: RawEnvironment;
   readonly faults: Faults;
   readonly server: GcsServer;
   /** Names of all objects of an area. */
@@ -58,6 +60,10 @@ export async function startGcs(options: GcsOptions = {}): Promise<Gcs> {
       GCS_API_ENDPOINT: server.origin,
       GCS_PROJECT_ID: server.identity.projectId,
       GCS_CREDENTIALS_FILE: credentialsFile,
+    },
+    hmacEnvironment: {
+      GCS_HMAC_ACCESS_ID: server.identity.hmacKey.accessId,
+      GCS_HMAC_SECRET: server.identity.hmacKey.secret,
     },
     faults: server.faults,
     server,

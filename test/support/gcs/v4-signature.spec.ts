@@ -88,7 +88,12 @@ describe(verifySignature.name, () => {
         { url: genuine.url.replace('Expires=10', 'Expires=604801') },
         'InvalidArgument',
       ],
-      ['another algorithm', { url: genuine.url.replace('RSA-SHA256', 'HMAC-SHA256') }, 'InvalidArgument'],
+      ['an unknown algorithm', { url: genuine.url.replace('RSA-SHA256', 'RSA-SHA1') }, 'InvalidArgument'],
+      [
+        'another algorithm',
+        { url: genuine.url.replace('RSA-SHA256', 'HMAC-SHA256') },
+        'SignatureDoesNotMatch',
+      ],
     ])('refuses %s', (_, changes, code) => {
       expect(codeWith(changes)).toBe(code);
     });

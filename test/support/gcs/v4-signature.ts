@@ -1,4 +1,4 @@
-import { createHash, type KeyObject, verify } from 'node:crypto';
+import { createHash, createHmac, type KeyObject, timingSafeEqual, verify } from 'node:crypto';
 import { StorageFault } from './storage-fault.js';
 
 /** A request that carries its authority in its URL. */
@@ -11,6 +11,7 @@ export interface SignedRequest {
 }
 
 const SEVEN_DAYS = 604_800;
+const ALGORITHMS: ReadonlySet<string> = new Set(['GOOG4-RSA-SHA256', 'GOOG4-HMAC-SHA256']);
 const REQUIRED = [
   'X-Goog-Algorithm',
   'X-Goog-Credential',
@@ -19,6 +20,13 @@ const REQUIRED = [
   'X-Goog-SignedHeaders',
   'X-Goog-Signature',
 ] as const;
+
+/** Whose signatures are good. */
+export interface Account {
+  readonly email: string;
+  readonly publicKey: KeyObject;
+  readonly hmacKey?: { readonly accessId: string; readonly secret: string };
+}
 
 type Parameters = Readonly<Record<(typeof REQUIRED)[number], string>>;
 
@@ -32,30 +40,41 @@ export function isSigned(query: URLSearchParams): boolean {
  * @param now milliseconds since 1970
  * @throws StorageFault
  */
-export function verifySignature(
-  request: SignedRequest,
-  account: { readonly email: string; readonly publicKey: KeyObject },
-  now = Date.now(),
-): void {
+export function verifySignature(request: SignedRequest, account: Account, now = Date.now()): void {
   const parameters = parametersOf(request);
   requireSignedHeaders(request, parameters['X-Goog-SignedHeaders'].split(';'));
   requireTime(parameters, now);
   const scope = scopeOf(parameters);
-  if (parameters['X-Goog-Credential'] !== `${account.email}/${scope}`) {
+  const usesRsa = parameters['X-Goog-Algorithm'] === 'GOOG4-RSA-SHA256';
+  const authorizer = usesRsa ? account.email : account.hmacKey?.accessId;
+  if (parameters['X-Goog-Credential'] !== `${authorizer}/${scope}`) {
     throw mismatch('The credential is not that of a known account.');
   }
-  const signature = parameters['X-Goog-Signature'];
+  const hex = parameters['X-Goog-Signature'];
+  const signature = Buffer.from(hex, 'hex');
   const isGenuine =
-    /^[0-9a-f]+$/.test(signature) &&
-    verify(
-      'RSA-SHA256',
-      Buffer.from(stringToSign(request)),
-      account.publicKey,
-      Buffer.from(signature, 'hex'),
-    );
+    /^[0-9a-f]+$/.test(hex) &&
+    (usesRsa
+      ? verify('RSA-SHA256', Buffer.from(stringToSign(request)), account.publicKey, signature)
+      : equal(signature, hmacOf(request, account.hmacKey?.secret ?? '')));
   if (!isGenuine) {
     throw mismatch(canonicalRequest(request));
   }
+}
+
+/** "Signatures" in the documentation of Cloud Storage: the key for one day, one location and one service. */
+function hmacOf(request: SignedRequest, secret: string): Buffer {
+  const day = fold(`GOOG4${secret}`, parametersOf(request)['X-Goog-Date'].slice(0, 8));
+  const service = fold(fold(day, 'auto'), 'storage');
+  return fold(fold(service, 'goog4_request'), stringToSign(request));
+}
+
+function fold(key: Buffer | string, text: string): Buffer {
+  return createHmac('sha256', key).update(text).digest();
+}
+
+function equal(left: Buffer, right: Buffer): boolean {
+  return left.length === right.length && timingSafeEqual(left, right);
 }
 
 export function stringToSign(request: SignedRequest): string {
@@ -158,7 +177,7 @@ function requireTime(parameters: Parameters, now: number): void {
   const start = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
   const seconds = Number(parameters['X-Goog-Expires']);
   if (
-    parameters['X-Goog-Algorithm'] !== 'GOOG4-RSA-SHA256' ||
+    !ALGORITHMS.has(parameters['X-Goog-Algorithm']) ||
     Number.isNaN(start) ||
     !/^\d+$/.test(parameters['X-Goog-Expires']) ||
     seconds < 1 ||
