@@ -135,9 +135,7 @@ function checkCombinations(environment: Environment, key: JwtKeyConfig, mistakes
   checkGcs(environment, mistakes);
   checkDatabase(environment, mistakes);
   checkRole(environment, mistakes);
-  if (Boolean(environment.QUEUE_DASHBOARD_USER) !== Boolean(environment.QUEUE_DASHBOARD_PASSWORD)) {
-    mistakes.push('Set both QUEUE_DASHBOARD_USER and QUEUE_DASHBOARD_PASSWORD, or neither');
-  }
+  checkPair(environment, mistakes, 'QUEUE_DASHBOARD_USER', 'QUEUE_DASHBOARD_PASSWORD');
   if (environment.QUEUE_DASHBOARD_USER && !environment.REDIS_URL) {
     mistakes.push('QUEUE_DASHBOARD_USER needs REDIS_URL: only the queue on Redis has a dashboard');
   }
@@ -158,8 +156,17 @@ function checkGcs(environment: Environment, mistakes: string[]): void {
       'STORAGE_UPLOAD_BUCKET must be another bucket than STORAGE_BUCKET: unverified files are never public',
     );
   }
-  if (Boolean(environment.GCS_HMAC_ACCESS_ID) !== Boolean(environment.GCS_HMAC_SECRET)) {
-    mistakes.push('Set both GCS_HMAC_ACCESS_ID and GCS_HMAC_SECRET, or neither');
+  checkPair(environment, mistakes, 'GCS_HMAC_ACCESS_ID', 'GCS_HMAC_SECRET');
+}
+
+function checkPair(
+  environment: Environment,
+  mistakes: string[],
+  first: keyof Environment,
+  second: keyof Environment,
+): void {
+  if (Boolean(environment[first]) !== Boolean(environment[second])) {
+    mistakes.push(`Set both ${first} and ${second}, or neither`);
   }
 }
 

@@ -11,7 +11,8 @@ export interface SignedRequest {
 }
 
 const SEVEN_DAYS = 604_800;
-const ALGORITHMS: ReadonlySet<string> = new Set(['GOOG4-RSA-SHA256', 'GOOG4-HMAC-SHA256']);
+const RSA = 'GOOG4-RSA-SHA256';
+const HMAC = 'GOOG4-HMAC-SHA256';
 const REQUIRED = [
   'X-Goog-Algorithm',
   'X-Goog-Credential',
@@ -45,21 +46,38 @@ export function verifySignature(request: SignedRequest, account: Account, now = 
   requireSignedHeaders(request, parameters['X-Goog-SignedHeaders'].split(';'));
   requireTime(parameters, now);
   const scope = scopeOf(parameters);
-  const usesRsa = parameters['X-Goog-Algorithm'] === 'GOOG4-RSA-SHA256';
-  const authorizer = usesRsa ? account.email : account.hmacKey?.accessId;
-  if (parameters['X-Goog-Credential'] !== `${authorizer}/${scope}`) {
+  const signer = signerOf(account, parameters['X-Goog-Algorithm']);
+  if (signer === null || parameters['X-Goog-Credential'] !== `${signer.authorizer}/${scope}`) {
     throw mismatch('The credential is not that of a known account.');
   }
   const hex = parameters['X-Goog-Signature'];
   const signature = Buffer.from(hex, 'hex');
-  const isGenuine =
-    /^[0-9a-f]+$/.test(hex) &&
-    (usesRsa
-      ? verify('RSA-SHA256', Buffer.from(stringToSign(request)), account.publicKey, signature)
-      : equal(signature, hmacOf(request, account.hmacKey?.secret ?? '')));
-  if (!isGenuine) {
+  if (!/^[0-9a-f]+$/.test(hex) || !signer.hasSigned(request, signature)) {
     throw mismatch(canonicalRequest(request));
   }
+}
+
+interface Signer {
+  /** What the credential begins with. */
+  readonly authorizer: string;
+  hasSigned(request: SignedRequest, signature: Buffer): boolean;
+}
+
+/** Null when the account cannot sign like that. */
+function signerOf({ email, publicKey, hmacKey }: Account, algorithm: string): Signer | null {
+  if (algorithm === RSA) {
+    return {
+      authorizer: email,
+      hasSigned: (request, signature) =>
+        verify('RSA-SHA256', Buffer.from(stringToSign(request)), publicKey, signature),
+    };
+  }
+  return hmacKey === undefined
+    ? null
+    : {
+        authorizer: hmacKey.accessId,
+        hasSigned: (request, signature) => equal(signature, hmacOf(request, hmacKey.secret)),
+      };
 }
 
 /** "Signatures" in the documentation of Cloud Storage: the key for one day, one location and one service. */
@@ -177,7 +195,7 @@ function requireTime(parameters: Parameters, now: number): void {
   const start = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
   const seconds = Number(parameters['X-Goog-Expires']);
   if (
-    !ALGORITHMS.has(parameters['X-Goog-Algorithm']) ||
+    ![RSA, HMAC].includes(parameters['X-Goog-Algorithm']) ||
     Number.isNaN(start) ||
     !/^\d+$/.test(parameters['X-Goog-Expires']) ||
     seconds < 1 ||
