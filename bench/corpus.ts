@@ -45,6 +45,11 @@ export class Corpus {
     return Buffer.concat([jpeg, Buffer.alloc(bytes - jpeg.length)]);
   }
 
+  /** A picture that is next to no work for codecs. */
+  async smallJpeg(): Promise<Buffer> {
+    return (await this.photo('2 MP', 0)).resize(64).jpeg(JPEG).toBuffer();
+  }
+
   private async photos(size: PhotoSize, count: number, encoded: (photo: Sharp) => Sharp): Promise<Buffer[]> {
     const indexes = Array.from({ length: count }, (_, index) => index);
     return inParallel(availableParallelism(), indexes, async (index) =>

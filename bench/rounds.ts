@@ -79,7 +79,7 @@ type Turn = (seconds: number) => Promise<Sample>;
 /** The first of it also tells how much more is needed. */
 const FIRST_WARM_UP_SECONDS = 0.5;
 /** However slow a machine is, its warm-up comes to an end. */
-const MAX_WARM_UP_SECONDS = 10;
+const MAX_WARM_UP_SECONDS = 20;
 
 /** The same after both have been warmed up: code that has just been loaded is slow on either side. */
 export async function compareWarm(

@@ -10,6 +10,8 @@ export interface Scale {
    * is what matters.
    */
   readonly warmUpAnswers: number;
+  /** Small pictures that a worker processes before anything of it counts. */
+  readonly warmUpImages: number;
   /** Rows of the user who has the most. */
   readonly manyRows: number;
   readonly photos2Mp: number;
@@ -23,6 +25,7 @@ export const FULL: Scale = {
   rounds: 5,
   seconds: 1.3,
   warmUpAnswers: 8000,
+  warmUpImages: 3000,
   manyRows: 1_000_000,
   photos2Mp: 100,
   photos12Mp: 30,
@@ -35,6 +38,7 @@ export const QUICK: Scale = {
   rounds: 2,
   seconds: 1,
   warmUpAnswers: 1,
+  warmUpImages: 50,
   manyRows: 50_000,
   photos2Mp: 10,
   photos12Mp: 4,

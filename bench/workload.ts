@@ -27,6 +27,8 @@ export interface Workload {
   readonly rounds: (scale: Scale) => number;
   /** Whether a worker stands by. */
   readonly needsWorker?: boolean;
+  /** Left out unless it is asked for by its id: it explains another one. */
+  readonly onDemand?: boolean;
   readonly run: (scene: Scene) => Promise<Result>;
 }
 

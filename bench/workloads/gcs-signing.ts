@@ -25,7 +25,7 @@ interface Options {
   readonly key: 'rsa' | 'hmac';
   readonly floorTitle: string;
   readonly openFloor: (scene: Scene) => Promise<Floor>;
-  /** Of the floor's rate; none when the comparison is there to explain another one. */
+  /** Of the floor's rate; none when the comparison is there to explain another one, on demand. */
   readonly target?: number;
 }
 
@@ -34,6 +34,7 @@ function gcsWorkload({ id, title, key, floorTitle, openFloor, target }: Options)
     id,
     title,
     rounds: (scale) => scale.rounds,
+    onDemand: target === undefined,
     async run(scene) {
       const { stage } = scene;
       const api = await stage.service(`api-${id}`, { ...stage.gcsEnvironment(key), ROLE: 'api' });

@@ -1,19 +1,15 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Client } from 'pg';
-import { SETTLED_CHANNEL } from '../../src/media/settled-notification.js';
 import type { BareSharp } from '../bare-sharp.js';
-import { MediaClient } from '../media-client.js';
+import { clientOf, confirmAll } from '../confirm-all.js';
 import { atLeast, atMost } from '../result.js';
 import { compareAfterTurns } from '../rounds.js';
 import type { Scale } from '../scale.js';
-import { type Scene, userAt, type Workload } from '../workload.js';
+import type { Workload } from '../workload.js';
 
 /** Images in flight, on both sides; the service takes as many as there are cores, which two stand for here. */
 const AT_ONCE = 2;
-/** Confirmations under way at once: a phone that has just come home. */
-const CONFIRMS_AT_ONCE = 4;
 
 const FLOOR = `bare sharp, one decode for both outputs, files in memory, ${AT_ONCE} at a time`;
 
@@ -110,52 +106,4 @@ export function singleImage(bareSharp: () => BareSharp): Workload {
       }
     },
   };
-}
-
-/** @returns milliseconds from the first confirm until the last file is ready */
-async function confirmAll(scene: Scene, photos: readonly Buffer[]): Promise<number> {
-  const client = clientOf(scene);
-  const ids = await client.putAll(photos);
-  const allSettled = untilSettled(scene.stage.client, new Set(ids));
-  const started = performance.now();
-  const left = [...ids];
-  await Promise.all(
-    Array.from({ length: CONFIRMS_AT_ONCE }, async () => {
-      for (let id = left.shift(); id !== undefined; id = left.shift()) {
-        await client.confirm(id);
-      }
-    }),
-  );
-  const milliseconds = (await allSettled) - started;
-  const { rowCount } = await scene.stage.client.query(
-    `select from media_files where id = any($1::uuid[]) and status = 'ready'`,
-    [ids],
-  );
-  if (rowCount !== ids.length) {
-    throw new Error('An image of the bench could not be processed');
-  }
-  return milliseconds;
-}
-
-/** Resolves with the moment when the last of them has settled. Told by PostgreSQL, since asking costs what is measured. */
-async function untilSettled(database: Client, ids: Set<string>): Promise<number> {
-  const { promise, resolve } = Promise.withResolvers<number>();
-  const strike = ({ payload = '' }: { payload?: string | undefined }): void => {
-    ids.delete(payload);
-    if (ids.size === 0) {
-      resolve(performance.now());
-    }
-  };
-  database.on('notification', strike);
-  await database.query(`listen ${SETTLED_CHANNEL}`);
-  try {
-    return await promise;
-  } finally {
-    database.off('notification', strike);
-    await database.query(`unlisten ${SETTLED_CHANNEL}`);
-  }
-}
-
-function clientOf({ api, users }: Scene): MediaClient {
-  return new MediaClient(api.origin, userAt(users, 0).token);
 }

@@ -249,7 +249,7 @@ function buildConfig(environment: Environment, key: JwtKeyConfig, corsOrigins: s
       quotaBytes: environment.QUOTA_BYTES,
     },
     worker: {
-      concurrency: environment.WORKER_CONCURRENCY ?? availableParallelism() + 1,
+      concurrency: environment.WORKER_CONCURRENCY ?? availableParallelism() + 2,
       sweepIntervalSeconds: environment.SWEEP_INTERVAL_SECONDS,
       processingTimeoutSeconds: environment.PROCESSING_TIMEOUT_SECONDS,
       jobAttempts: environment.JOB_ATTEMPTS,

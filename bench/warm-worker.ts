@@ -1,0 +1,30 @@
+import type { ChildServer } from './child-server.js';
+import { confirmAll } from './confirm-all.js';
+import type { Scene } from './workload.js';
+
+/** So many are on their way at once: they must not wait for each other longer than a request may take. */
+const BATCH = 250;
+
+/**
+ * The worker that stands by for all workloads of images. As with requests, one that has just been started is not what anybody
+ * wants to know: some thousand small pictures come first, each of which is a job with all that belongs to it.
+ */
+export class WarmWorker {
+  private server: ChildServer | null = null;
+
+  async start(scene: Scene): Promise<ChildServer> {
+    if (this.server === null) {
+      this.server = await scene.stage.service('worker', { ROLE: 'worker' });
+      const picture = await scene.corpus.smallJpeg();
+      for (let left = scene.scale.warmUpImages; left > 0; left -= BATCH) {
+        await confirmAll(scene, Array<Buffer>(Math.min(left, BATCH)).fill(picture));
+      }
+    }
+    return this.server;
+  }
+
+  async stop(): Promise<void> {
+    await this.server?.stop();
+    this.server = null;
+  }
+}
