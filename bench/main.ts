@@ -101,7 +101,7 @@ const sharpFloor = (): BareSharp => (bareSharp ??= BareSharp.start());
 function workloadsOf({ only }: BenchOptions): Workload[] {
   const all = [
     requestUpload(16),
-    requestUpload(64),
+    requestUpload(64, true),
     requestAndPut,
     listNewest,
     listOfMany,

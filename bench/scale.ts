@@ -23,9 +23,9 @@ export interface Scale {
 export const FULL: Scale = {
   name: 'full',
   rounds: 5,
-  seconds: 1.3,
+  seconds: 1.1,
   warmUpAnswers: 8000,
-  warmUpImages: 3000,
+  warmUpImages: 2000,
   manyRows: 1_000_000,
   photos2Mp: 100,
   photos12Mp: 30,

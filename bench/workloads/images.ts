@@ -11,6 +11,9 @@ import type { Workload } from '../workload.js';
 /** Images in flight, on both sides; the service takes as many as there are cores, which two stand for here. */
 const AT_ONCE = 2;
 
+/** The worker is warm by then; this is for the pages of memory that a large picture takes. */
+const SINGLE_WARM_UP_TURNS = 4;
+
 const FLOOR = `bare sharp, one decode for both outputs, files in memory, ${AT_ONCE} at a time`;
 
 interface Batch {
@@ -88,7 +91,7 @@ export function singleImage(bareSharp: () => BareSharp): Workload {
         const floor = async () => ({ value: await bareSharp().render(batch.paths, 1) });
         const { singleRounds } = scene.scale;
         const figures = await compareAfterTurns(
-          singleRounds,
+          SINGLE_WARM_UP_TURNS,
           singleRounds,
           { floor, service },
           scene.onRound,

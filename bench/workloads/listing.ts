@@ -3,7 +3,7 @@ import { encodeCursor } from '../../src/media/cursor.js';
 import type { ChildServer } from '../child-server.js';
 import { measure } from '../meter.js';
 import { atLeast } from '../result.js';
-import { compareWarm, type Sample } from '../rounds.js';
+import { compareWarm, type Sample, warmBefore } from '../rounds.js';
 import { addReadyFiles, settleTables } from '../rows.js';
 import type { BenchUser } from '../users.js';
 import { headersOf, type Scene, uploadRequest, userAt, type Workload } from '../workload.js';
@@ -59,7 +59,7 @@ function growth(
       const [onFew, onMany] = [await few(scene), await many(scene)];
       const turnOf = (request: autocannon.Request) => (seconds: number) =>
         load(scene, scene.api, seconds, request);
-      const figures = await compareWarm(warmedUpBefore(scene), {
+      const figures = await compareWarm(warmBefore(scene), {
         floor: turnOf(onFew),
         service: turnOf(onMany),
       });
@@ -107,11 +107,6 @@ export const quotaOfMany = growth(
   async (scene) => uploadRequest(listed(scene, 'few')),
   async (scene) => uploadRequest(listed(scene, 'many')),
 );
-
-/** Both sides are one process, and what is compared is what it has to find: less of a warm-up will do. */
-function warmedUpBefore({ scale, onRound }: Scene): Pick<Scene, 'scale' | 'onRound'> {
-  return { scale: { ...scale, warmUpAnswers: scale.warmUpAnswers / 4 }, onRound };
-}
 
 function listed({ users }: Scene, which: keyof typeof LISTED): BenchUser {
   return userAt(users, LISTED[which]);

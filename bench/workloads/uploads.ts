@@ -3,7 +3,7 @@ import type autocannon from 'autocannon';
 import type { ChildServer } from '../child-server.js';
 import { measure } from '../meter.js';
 import { atLeast, atMost, type Target } from '../result.js';
-import { compareWarm, type Comparison } from '../rounds.js';
+import { compareWarm, type Comparison, warmBefore } from '../rounds.js';
 import { headersOf, PHOTO_BYTES, type Scene, uploadRequest, userAt, type Workload } from '../workload.js';
 
 const BOUNDARY = 'mediadock-bench-boundary';
@@ -20,23 +20,26 @@ function compareScripts(
   scene: Scene,
   connections: number,
   script: Script,
-  requestsPerUnit = 1,
+  { requestsPerUnit = 1, warm = false } = {},
 ): Promise<Comparison> {
   const turnOf = (server: ChildServer) => (seconds: number) =>
     measure(scene.stage, server, { connections, seconds, script, requestsPerUnit });
-  return compareWarm(scene, { floor: turnOf(scene.floor), service: turnOf(scene.api) });
+  return compareWarm(warm ? warmBefore(scene) : scene, {
+    floor: turnOf(scene.floor),
+    service: turnOf(scene.api),
+  });
 }
 
-export function requestUpload(connections: number): Workload {
+/** @param warm when another one of these has come before */
+export function requestUpload(connections: number, warm = false): Workload {
   const title = `Request an upload URL, ${connections} connections`;
   return {
     id: `request-${connections}`,
     title,
     rounds: (scale) => scale.rounds,
     async run(scene) {
-      const figures = await compareScripts(scene, connections, (connection) => [
-        uploadRequest(userAt(scene.users, connection)),
-      ]);
+      const script: Script = (connection) => [uploadRequest(userAt(scene.users, connection))];
+      const figures = await compareScripts(scene, connections, script, { warm });
       const targets = [
         atLeast('requests/s', figures.ratio, 0.45),
         atMost('CPU with PostgreSQL’s share', cpuOf(figures), 0.6, 'ms'),
@@ -66,7 +69,7 @@ export const requestAndPut: Workload = {
         { setupRequest: () => ({ method: 'PUT', path, headers, body: photo }) },
       ];
     };
-    const figures = await compareScripts(scene, 16, script, 2);
+    const figures = await compareScripts(scene, 16, script, { requestsPerUnit: 2 });
     const targets = [atLeast('uploads/s', figures.ratio, 0.6)];
     return {
       id: this.id,
