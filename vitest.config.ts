@@ -2,6 +2,10 @@ import { defineConfig } from 'vitest/config';
 
 /** What an application promises whatever it stands on: run once on the embedded parts, and once on those of production. */
 const ON_EVERY_STACK = ['test/e2e/**/*.spec.ts', 'test/integration/sweeper.spec.ts'];
+/** But once will do for what is decided before any of those parts is asked. */
+const BEFORE_ANY_PART = ['authentication', 'malformed-requests', 'security-headers', 'token-keys'].map(
+  (name) => `test/e2e/${name}.spec.ts`,
+);
 
 export default defineConfig({
   test: {
@@ -26,7 +30,12 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: 'production', include: ON_EVERY_STACK, provide: { stack: 'production' } },
+        test: {
+          name: 'production',
+          include: ON_EVERY_STACK,
+          exclude: BEFORE_ANY_PART,
+          provide: { stack: 'production' },
+        },
       },
     ],
   },

@@ -25,6 +25,7 @@ import { isAlive } from '../../src/database/embedded/embedded-process.js';
 import { attachOrStart, EmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
 import { DataFolderInUseError } from '../../src/database/embedded/embedded-postgres.errors.js';
 import { withClient } from '../../src/database/embedded/embedded-server.js';
+import { plantSeed } from '../support/postgres-seed.js';
 
 const NOBODY: Account = { uid: 65534, gid: 65534 };
 const SOURCE_FILE = join(
@@ -69,6 +70,12 @@ afterEach(async () => {
   vi.unstubAllEnvs();
   for (const cleanup of cleanups.toReversed()) await cleanup();
 });
+
+/** For what does not depend on how the database came about. */
+async function plant(): Promise<void> {
+  await mkdir(dataDir);
+  await plantSeed(dataDir);
+}
 
 async function start(folder = dataDir): Promise<EmbeddedPostgres> {
   const server = await EmbeddedPostgres.start({ dataDir: folder });
@@ -176,6 +183,7 @@ describe(EmbeddedPostgres.name, () => {
   });
 
   it('refuses a data folder that another process uses, and names both', async () => {
+    await plant();
     const { owner } = await startOwner();
 
     const second = EmbeddedPostgres.start({ dataDir });
@@ -185,6 +193,7 @@ describe(EmbeddedPostgres.name, () => {
   });
 
   it('stops the server that a killed process left running, and goes on with its data', async () => {
+    await plant();
     const { owner, url } = await startOwner();
     await query(url, 'CREATE TABLE kept AS SELECT 1 AS one');
     const orphan = await serverPid();
@@ -198,6 +207,7 @@ describe(EmbeddedPostgres.name, () => {
   });
 
   it('recovers when the server was killed as well', async () => {
+    await plant();
     const { owner, url } = await startOwner();
     await query(url, 'CREATE TABLE kept AS SELECT 1 AS one');
     const orphan = await serverPid();
@@ -211,6 +221,7 @@ describe(EmbeddedPostgres.name, () => {
   });
 
   it('never signals a stranger who got the id of a killed server', async () => {
+    await plant();
     await (await start()).stop();
     const cluster = join(dataDir, 'postgres', 'data');
     const { uid, gid } = await stat(cluster);
@@ -241,6 +252,7 @@ describe(EmbeddedPostgres.name, () => {
   });
 
   it('can be used until the owner has drained when Ctrl-C reaches the whole process group', async () => {
+    await plant();
     const { owner } = await startOwner(`
       const { withClient } = await import('${SOURCE.replace('postgres.ts', 'server.ts')}');
       process.once('SIGINT', async () => {
@@ -259,6 +271,7 @@ describe(EmbeddedPostgres.name, () => {
   });
 
   it('takes the server along when the process exits without stopping it', async () => {
+    await plant();
     const { owner } = await startOwner(`process.stdin.once('end', () => process.exit(3));`);
     const pid = await serverPid();
 
@@ -270,6 +283,7 @@ describe(EmbeddedPostgres.name, () => {
   });
 
   it('says why PostgreSQL did not start, and lets go of the data folder', async () => {
+    await plant();
     await (await start()).stop();
     const version = join(dataDir, 'postgres', 'data', 'PG_VERSION');
     const right = await readFile(version, 'utf8');
@@ -327,6 +341,7 @@ describe.runIf(isRoot())(`${EmbeddedPostgres.name} for root`, () => {
 
 describe(attachOrStart.name, () => {
   it('uses the server of a running Mediadock, and leaves it running', async () => {
+    await plant();
     const { url } = await startOwner();
 
     const attached = await attachOrStart({ dataDir });
@@ -347,6 +362,7 @@ describe(attachOrStart.name, () => {
   });
 
   it('starts a server of its own when none is running, and stops it on release', async () => {
+    await plant();
     const attached = await attachOrStart({ dataDir, databaseName: 'another one' });
     const pid = await serverPid();
     expect(await query(attached.url, 'SELECT current_database()')).toEqual(['another one']);

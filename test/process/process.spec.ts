@@ -12,7 +12,7 @@ describe('the process, with nothing configured', () => {
 
   beforeAll(async () => {
     await build();
-    installation = await Installation.create();
+    installation = await Installation.create({}, { fresh: true });
     server = await installation.start();
   }, 120_000);
 
@@ -145,7 +145,8 @@ describe('the process', () => {
   });
 
   it('can be stopped while it starts, and leaves no database behind', async () => {
-    const installation = await install();
+    const installation = await Installation.create({}, { fresh: true });
+    installations.push(installation);
     const server = installation.launch();
     while ((await processesWith(installation.dataDir)).length < 1) {
       await new Promise((resolve) => setTimeout(resolve, 10));

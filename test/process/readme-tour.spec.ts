@@ -17,7 +17,7 @@ describe('the tour in README.md', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'mediadock-tour-'));
-    installation = await Installation.create({ LOG_LEVEL: 'warn' });
+    installation = await Installation.create({ LOG_LEVEL: 'warn' }, { fresh: true });
     await build();
     server = await installation.start();
   }, 120_000);

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { build } from './installation.js';
+import { makeSeed, plantSeed } from './postgres-seed.js';
 import { EmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
 
 declare module 'vitest' {
@@ -18,18 +19,21 @@ declare module 'vitest' {
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   await build();
+  const seed = await makeSeed();
+  project.provide('postgresSeed', seed.dataDir);
   const given = process.env['TEST_DATABASE_URL'];
   if (given) {
     project.provide('postgresUrl', given);
-    return async () => {};
+    return seed.remove;
   }
   const dataDir = await mkdtemp(join(tmpdir(), 'mediadock-test-'));
   // Run by root, the server works as another user, who has to get in here.
   await chmod(dataDir, 0o755);
+  await plantSeed(dataDir, seed.dataDir);
   const server = await EmbeddedPostgres.start({ dataDir });
   project.provide('postgresUrl', server.url);
   return async () => {
     await server.stop();
-    await rm(dataDir, { recursive: true, force: true });
+    await Promise.all([rm(dataDir, { recursive: true, force: true }), seed.remove()]);
   };
 }

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { freePort } from '../../src/common/free-port.js';
 import type { RawEnvironment } from '../../src/config/parse-environment.js';
 import { ApiClient, until } from './api-client.js';
+import { plantSeed } from './postgres-seed.js';
 import { START_COMMAND } from './start-command.js';
 
 const run = promisify(execFile);
@@ -33,10 +34,14 @@ export class Installation {
     private readonly environment: RawEnvironment,
   ) {}
 
-  static async create(environment: RawEnvironment = {}): Promise<Installation> {
+  /** @param options `fresh`, where it matters that the very first start has a database to make */
+  static async create(environment: RawEnvironment = {}, { fresh = false } = {}): Promise<Installation> {
     const dataDir = await mkdtemp(join(tmpdir(), 'mediadock-installation-'));
     // Run by root, the embedded database works as another user, who has to get in here.
     await chmod(dataDir, 0o755);
+    if (!fresh && environment['DATABASE_URL'] === undefined) {
+      await plantSeed(dataDir);
+    }
     return new Installation(dataDir, await freePort(), environment);
   }
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { EmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
+import { plantSeed } from './postgres-seed.js';
 import { TcpProxy } from './tcp-proxy.js';
 
 /** A PostgreSQL of a test's own that may be stopped, killed and started again, always at the same address. */
@@ -18,6 +19,7 @@ export class TestPostgres {
     const folder = await mkdtemp(join(tmpdir(), 'mediadock-postgres-'));
     // Run by root, the server works as another user, who has to get in here.
     await chmod(folder, 0o755);
+    await plantSeed(folder);
     const server = await EmbeddedPostgres.start({ dataDir: folder });
     const url = new URL(server.url);
     const proxy = await TcpProxy.start(Number(url.port));
