@@ -14,8 +14,8 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     restoreMocks: true,
-    // Each file of the end-to-end suites starts a whole application; more at once than cores only makes them slow.
-    maxWorkers: 2,
+    // Each file of the end-to-end suites starts a whole application; but some files mostly wait, for time-outs above all.
+    maxWorkers: 3,
     // Files that run in one worker share the modules that they load, which takes a fifth off the whole run. What a test changes in
     // its process (variables, the clock) it puts back.
     isolate: false,

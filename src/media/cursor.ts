@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { parse, stringify, validate } from 'uuid';
 import { invalidField } from '../common/problem.js';
 
@@ -13,6 +13,8 @@ export interface CursorPosition {
 const VERSION = 1;
 const PAYLOAD_BYTES = 25;
 const CHECKSUM_BYTES = 5;
+/** So that it is no checksum of anything else. */
+const PURPOSE = Buffer.from('mediadock-cursor');
 /** The year 2255, and as far back: what a Date and a timestamp of the database can both say to the microsecond. */
 const MAX_MICROS = BigInt(Number.MAX_SAFE_INTEGER);
 const SHAPE = /^[\w-]{40}$/;
@@ -49,5 +51,5 @@ export function decodeCursor(cursor: string): CursorPosition {
 
 /** Guards against accidents, not against forgery: a list only ever shows the user's own files. */
 function checksum(payload: Buffer): Buffer {
-  return createHash('sha256').update('mediadock-cursor').update(payload).digest().subarray(0, CHECKSUM_BYTES);
+  return hash('sha256', Buffer.concat([PURPOSE, payload]), 'buffer').subarray(0, CHECKSUM_BYTES);
 }

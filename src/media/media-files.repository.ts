@@ -6,9 +6,8 @@ import type { Claim } from '../idempotency/claim.js';
 import { free, hold, settle } from '../quota/quota-ledger.js';
 import { QuotaService } from '../quota/quota.service.js';
 import { byId, LEFTOVERS_GRACE_SECONDS, liveWith, OPEN, seconds } from './conditions.js';
-import type { CursorPosition } from './cursor.js';
 import { insertFrom, newFileIfReserved } from './insertion.js';
-import type { MediaFile, MediaStatus } from './media-file.entity.js';
+import type { MediaFile } from './media-file.entity.js';
 import {
   COLUMNS,
   type MediaFileRow,
@@ -18,18 +17,10 @@ import {
   type NewRowTimes,
   toMediaFile,
 } from './media-file.row.js';
-import type { MediaType } from './media-types.js';
+import { type PageRequest, pageQuery } from './page-statements.js';
 import { reservation } from './reservation.js';
 import { SharedChangesRepository } from './shared-changes.repository.js';
 import { tellSettled } from './settled-notification.js';
-
-export interface PageRequest {
-  readonly userId: string;
-  readonly mediaType: MediaType | undefined;
-  readonly status: MediaStatus | undefined;
-  readonly after: CursorPosition | null;
-  readonly limit: number;
-}
 
 /** The unique index that lets one of several identical direct uploads win. */
 export const DIRECT_HASH_KEY = 'media_files_direct_hash_key';
@@ -127,17 +118,9 @@ export class MediaFilesRepository {
       where user_id = ${userId} and direct_hash = ${directHash} and deleted_at is null and status <> 'failed'`);
   }
 
-  /** Newest first; asks for one row more than the page holds, so that the caller knows whether there is another. */
-  async page({ userId, mediaType, status, after, limit }: PageRequest): Promise<MediaFile[]> {
-    const rows = await this.database.rows(sql<MediaFileRow>`
-      select ${COLUMNS} from media_files
-      where user_id = ${userId} and deleted_at is null
-        and ${status === undefined ? sql`status <> 'failed'` : sql`status = ${status}`}
-        ${mediaType === undefined ? sql`` : sql`and media_type = ${mediaType}`}
-        ${after === null ? sql`` : sql`and (media_files.created_at, id) < (${instant(after.createdAtMicros)}, ${after.id}::uuid)`}
-      order by media_files.created_at desc, id desc
-      limit ${limit + 1}`);
-    return rows.map(toMediaFile);
+  /** Newest first, and one row more than asked for when there is another page. */
+  async page(request: PageRequest): Promise<MediaFile[]> {
+    return (await this.database.rows(pageQuery(request))).map(toMediaFile);
   }
 
   /**
@@ -237,9 +220,4 @@ function insertion(file: Values<NewMediaFile>, reserved: RawBuilder<unknown>): R
 /** A further condition of a reservation. */
 function unlessLive(userId: Value<string>, contentHash: Value<string>): RawBuilder<unknown> {
   return sql`and not exists (select from media_files where ${liveWith(userId, contentHash)})`;
-}
-
-/** Exact to the microsecond: a float of seconds would not be. */
-function instant(micros: bigint): RawBuilder<unknown> {
-  return sql`(timestamptz 'epoch' + ${micros.toString()}::bigint * interval '1 microsecond')`;
 }

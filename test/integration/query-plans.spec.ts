@@ -7,7 +7,7 @@ import { migrate } from '../../src/database/migrate.js';
 import { ormOptions } from '../../src/database/orm-options.js';
 import type { MediaFile } from '../../src/media/media-file.entity.js';
 import { MediaFileSchema } from '../../src/media/media-file.schema.js';
-import type { PageRequest } from '../../src/media/media-files.repository.js';
+import type { PageRequest } from '../../src/media/page-statements.js';
 import { QuotaReconciler } from '../../src/quota/quota-reconciler.js';
 import { StorageQuota } from '../../src/quota/storage-quota.entity.js';
 import { UserProfile } from '../../src/users/user-profile.entity.js';
