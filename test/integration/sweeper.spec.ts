@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Metrics } from '../../src/common/metrics.js';
 import type { ProblemBody } from '../../src/common/problem.filter.js';
 import { Sweeper } from '../../src/processing/sweeper.js';
 import { derivativeKey } from '../../src/storage/object-key.js';
@@ -16,6 +17,9 @@ describe(Sweeper.name, () => {
     // The application's own sweeps are far apart: what happens here, the test has asked for.
     mediadock = await startTestApp({ SWEEP_INTERVAL_SECONDS: '3600' });
     sweeper = mediadock.app.get(Sweeper, { strict: false });
+    const { sweeps } = mediadock.app.get(Metrics, { strict: false });
+    const sweptBy = async () => (await sweeps.get()).values.reduce((sum, { value }) => sum + value, 0);
+    await until(async () => ((await sweptBy()) > 0 ? true : null), 'the first sweep of the application to end');
   });
   afterAll(async () => mediadock.close());
 
