@@ -19,7 +19,10 @@ describe(Sweeper.name, () => {
     sweeper = mediadock.app.get(Sweeper, { strict: false });
     const { sweeps } = mediadock.app.get(Metrics, { strict: false });
     const sweptBy = async () => (await sweeps.get()).values.reduce((sum, { value }) => sum + value, 0);
-    await until(async () => ((await sweptBy()) > 0 ? true : null), 'the first sweep of the application to end');
+    await until(
+      async () => ((await sweptBy()) > 0 ? true : null),
+      'the first sweep of the application to end',
+    );
   });
   afterAll(async () => mediadock.close());
 
