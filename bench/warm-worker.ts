@@ -2,7 +2,7 @@ import type { ChildServer } from './child-server.js';
 import { confirmAll } from './confirm-all.js';
 import type { Scene } from './workload.js';
 
-/** So many are on their way at once: they must not wait for each other longer than a request may take. */
+/** Uploaded, confirmed and processed before the next ones. */
 const BATCH = 250;
 
 /**
