@@ -2,8 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 /** What an application promises whatever it stands on: run once on the embedded parts, and once on those of production. */
 const ON_EVERY_STACK = ['test/e2e/**/*.spec.ts', 'test/integration/sweeper.spec.ts'];
-/** But once will do for what is decided before any of those parts is asked. */
-const BEFORE_ANY_PART = ['authentication', 'malformed-requests', 'security-headers', 'token-keys'].map(
+/** But once will do for what neither queue nor storage, in which the two differ, has a say in. */
+const SAME_ON_EITHER = ['authentication', 'malformed-requests', 'security-headers', 'token-keys'].map(
   (name) => `test/e2e/${name}.spec.ts`,
 );
 
@@ -33,7 +33,7 @@ export default defineConfig({
         test: {
           name: 'production',
           include: ON_EVERY_STACK,
-          exclude: BEFORE_ANY_PART,
+          exclude: SAME_ON_EITHER,
           provide: { stack: 'production' },
         },
       },
