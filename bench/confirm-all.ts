@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
+import { inParallel } from '../src/common/in-parallel.js';
 import { SETTLED_CHANNEL } from '../src/media/settled-notification.js';
 import { MediaClient } from './media-client.js';
 import { type Scene, userAt } from './workload.js';
@@ -16,14 +17,7 @@ export async function confirmAll(scene: Scene, photos: readonly Buffer[]): Promi
   await sleep(PAUSE_MS);
   const allSettled = untilSettled(scene.stage.client, new Set(ids));
   const started = performance.now();
-  const left = [...ids];
-  await Promise.all(
-    Array.from({ length: CONFIRMS_AT_ONCE }, async () => {
-      for (let id = left.shift(); id !== undefined; id = left.shift()) {
-        await client.confirm(id);
-      }
-    }),
-  );
+  await inParallel(CONFIRMS_AT_ONCE, ids, (id) => client.confirm(id));
   const milliseconds = (await allSettled) - started;
   const { rowCount } = await scene.stage.client.query(
     `select from media_files where id = any($1::uuid[]) and status = 'ready'`,

@@ -38,16 +38,15 @@ export class Corpus {
 
   /** A JPEG of so many bytes, exactly: what is missing is filled up behind its end, where cameras put things, too. */
   async jpegOfBytes(bytes: number): Promise<Buffer> {
-    const jpeg = await (await this.photo('2 MP', 0)).resize(560).jpeg(JPEG).toBuffer();
+    const jpeg = await this.jpegOfWidth(560);
     if (jpeg.length > bytes) {
       throw new Error(`The photo for ${bytes} bytes has ${jpeg.length}`);
     }
     return Buffer.concat([jpeg, Buffer.alloc(bytes - jpeg.length)]);
   }
 
-  /** A picture that is next to no work for codecs. */
-  async smallJpeg(): Promise<Buffer> {
-    return (await this.photo('2 MP', 0)).resize(64).jpeg(JPEG).toBuffer();
+  async jpegOfWidth(pixels: number): Promise<Buffer> {
+    return (await this.photo('2 MP', 0)).resize(pixels).jpeg(JPEG).toBuffer();
   }
 
   private async photos(size: PhotoSize, count: number, encoded: (photo: Sharp) => Sharp): Promise<Buffer[]> {

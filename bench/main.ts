@@ -66,13 +66,12 @@ async function runAll(options: BenchOptions): Promise<{ results: Result[]; memor
     const standby = new WarmWorker();
     for (const workload of workloads) {
       progress.begin(workload.title);
-      const worker = workload.needsWorker ? await standby.start(scene) : await standby.stop();
-      const memoryCounts = worker && workload.id === 'images-12mp';
-      if (memoryCounts) {
+      const worker = await standby.standFor(workload, scene);
+      if (worker !== null) {
         await resetPeakRss(worker.pid);
       }
       results.push(await workload.run(scene));
-      if (memoryCounts) {
+      if (worker !== null && workload.id === 'images-12mp') {
         workerRss = await peakRssMib(worker.pid);
       }
     }

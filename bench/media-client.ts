@@ -1,5 +1,6 @@
 import { Agent, request } from 'node:http';
 import { text as textOf } from 'node:stream/consumers';
+import { inParallel } from '../src/common/in-parallel.js';
 
 const AT_ONCE = 4;
 const NOTHING = Buffer.alloc(0);
@@ -23,16 +24,7 @@ export class MediaClient {
 
   /** Requests URLs and puts the photos. @returns the ids, in their order */
   async putAll(photos: readonly Buffer[]): Promise<string[]> {
-    const ids: string[] = [];
-    let next = 0;
-    await Promise.all(
-      Array.from({ length: AT_ONCE }, async () => {
-        for (let index = next++; index < photos.length; index = next++) {
-          ids[index] = await this.put(photos[index] ?? Buffer.alloc(0));
-        }
-      }),
-    );
-    return ids;
+    return inParallel(AT_ONCE, photos, (photo) => this.put(photo));
   }
 
   async confirm(id: string): Promise<void> {

@@ -1,7 +1,9 @@
 import type { ChildServer } from './child-server.js';
 import { confirmAll } from './confirm-all.js';
-import type { Scene } from './workload.js';
+import type { Scene, Workload } from './workload.js';
 
+/** Pixels: next to no work for codecs. */
+const WIDTH = 64;
 /** Uploaded, confirmed and processed before the next ones. */
 const BATCH = 250;
 
@@ -12,19 +14,24 @@ const BATCH = 250;
 export class WarmWorker {
   private server: ChildServer | null = null;
 
-  async start(scene: Scene): Promise<ChildServer> {
+  /** @returns null, and ends it, for a workload that has no need of it */
+  async standFor({ needsWorker }: Workload, scene: Scene): Promise<ChildServer | null> {
+    if (needsWorker) {
+      return this.start(scene);
+    }
+    await this.server?.stop();
+    this.server = null;
+    return null;
+  }
+
+  private async start(scene: Scene): Promise<ChildServer> {
     if (this.server === null) {
       this.server = await scene.stage.service('worker', { ROLE: 'worker' });
-      const picture = await scene.corpus.smallJpeg();
+      const picture = await scene.corpus.jpegOfWidth(WIDTH);
       for (let left = scene.scale.warmUpImages; left > 0; left -= BATCH) {
         await confirmAll(scene, Array<Buffer>(Math.min(left, BATCH)).fill(picture));
       }
     }
     return this.server;
-  }
-
-  async stop(): Promise<void> {
-    await this.server?.stop();
-    this.server = null;
   }
 }

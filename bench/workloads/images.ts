@@ -8,7 +8,7 @@ import { compareAfterTurns } from '../rounds.js';
 import type { Scale } from '../scale.js';
 import type { Workload } from '../workload.js';
 
-/** Images in flight, on both sides; the service takes as many as there are cores, which two stand for here. */
+/** Images that bare sharp has in flight; how many the service takes is its own affair. */
 const AT_ONCE = 2;
 
 /** The worker is warm by then; this is for the pages of memory that a large picture takes. */

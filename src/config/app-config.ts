@@ -12,6 +12,13 @@ export type JwtKeyConfig =
   /** No setting: a secret is made once and kept in the data folder. */
   | { readonly kind: 'generated' };
 
+/** An HMAC key of a service account, as `gcloud storage hmac create` shows it. */
+export interface HmacKey {
+  readonly accessId: string;
+  /** Used as the text that it is, though it looks like Base64. */
+  readonly secret: string;
+}
+
 /** The one typed view of the environment. Frozen; made by `parseEnvironment`, injected as `APP_CONFIG`. */
 export interface AppConfig {
   readonly nodeEnv: NodeEnv;
@@ -56,7 +63,7 @@ export interface AppConfig {
       /** null: Application Default Credentials. */
       readonly credentialsFile: string | null;
       /** What URLs are signed with; null: whatever the credentials have. */
-      readonly hmacKey: { readonly accessId: string; readonly secret: string } | null;
+      readonly hmacKey: HmacKey | null;
     };
   };
   readonly auth: {

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
-import type { AppConfig, JwtKeyConfig } from './app-config.js';
+import type { AppConfig, HmacKey, JwtKeyConfig } from './app-config.js';
 import { Environment } from './environment.js';
 
 export type RawEnvironment = Readonly<Record<string, string | undefined>>;
@@ -266,10 +266,7 @@ function dashboardOf({
     : null;
 }
 
-function hmacKeyOf({
-  GCS_HMAC_ACCESS_ID,
-  GCS_HMAC_SECRET,
-}: Environment): AppConfig['storage']['gcs']['hmacKey'] {
+function hmacKeyOf({ GCS_HMAC_ACCESS_ID, GCS_HMAC_SECRET }: Environment): HmacKey | null {
   return GCS_HMAC_ACCESS_ID && GCS_HMAC_SECRET
     ? { accessId: GCS_HMAC_ACCESS_ID, secret: GCS_HMAC_SECRET }
     : null;

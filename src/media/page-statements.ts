@@ -13,10 +13,7 @@ export interface PageRequest {
   readonly limit: number;
 }
 
-interface Args {
-  readonly userId: string;
-  readonly mediaType: MediaType | undefined;
-  readonly status: MediaStatus | undefined;
+interface Args extends Omit<PageRequest, 'after' | 'limit'> {
   readonly afterMicros: string | undefined;
   readonly afterId: string | undefined;
   readonly rows: number;

@@ -145,8 +145,7 @@ describe('the process', () => {
   });
 
   it('can be stopped while it starts, and leaves no database behind', async () => {
-    const installation = await Installation.create({}, { fresh: true });
-    installations.push(installation);
+    const installation = await install();
     const server = installation.launch();
     while ((await processesWith(installation.dataDir)).length < 1) {
       await new Promise((resolve) => setTimeout(resolve, 10));

@@ -1,7 +1,6 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import type { TestProject } from 'vitest/node';
+import { makeDataFolder } from './data-folder.js';
 import { build } from './installation.js';
 import { makeSeed, plantSeed } from './postgres-seed.js';
 import { EmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
@@ -26,9 +25,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     project.provide('postgresUrl', given);
     return seed.remove;
   }
-  const dataDir = await mkdtemp(join(tmpdir(), 'mediadock-test-'));
-  // Run by root, the server works as another user, who has to get in here.
-  await chmod(dataDir, 0o755);
+  const dataDir = await makeDataFolder('test');
   await plantSeed(dataDir, seed.dataDir);
   const server = await EmbeddedPostgres.start({ dataDir });
   project.provide('postgresUrl', server.url);

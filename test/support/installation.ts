@@ -1,11 +1,11 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort } from '../../src/common/free-port.js';
 import type { RawEnvironment } from '../../src/config/parse-environment.js';
 import { ApiClient, until } from './api-client.js';
+import { makeDataFolder } from './data-folder.js';
 import { plantSeed } from './postgres-seed.js';
 import { START_COMMAND } from './start-command.js';
 
@@ -32,17 +32,13 @@ export class Installation {
     readonly dataDir: string,
     readonly port: number,
     private readonly environment: RawEnvironment,
+    private readonly fresh: boolean,
   ) {}
 
   /** @param options `fresh`, where it matters that the very first start has a database to make */
   static async create(environment: RawEnvironment = {}, { fresh = false } = {}): Promise<Installation> {
-    const dataDir = await mkdtemp(join(tmpdir(), 'mediadock-installation-'));
-    // Run by root, the embedded database works as another user, who has to get in here.
-    await chmod(dataDir, 0o755);
-    if (!fresh && environment['DATABASE_URL'] === undefined) {
-      await plantSeed(dataDir);
-    }
-    return new Installation(dataDir, await freePort(), environment);
+    const dataDir = await makeDataFolder('installation');
+    return new Installation(dataDir, await freePort(), environment, fresh);
   }
 
   get baseUrl(): string {
@@ -51,6 +47,9 @@ export class Installation {
 
   /** Starts a server process and waits until it is ready. */
   async start(environment: Record<string, string> = {}): Promise<ServerProcess> {
+    if (!this.fresh && this.environmentWith(environment)['DATABASE_URL'] === undefined) {
+      await plantSeed(this.dataDir);
+    }
     const server = this.launch(environment);
     try {
       await until(() => this.isReady(server), 'the server to be ready', START_TIMEOUT_MS);

@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { inject } from 'vitest';
 import { EmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
+import { makeDataFolder } from './data-folder.js';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -19,18 +19,16 @@ const AREA = 'postgres';
 
 /** Makes the seed: a data folder of which each test that does not care how a database comes about gets a copy. */
 export async function makeSeed(): Promise<{ dataDir: string; remove: () => Promise<void> }> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'mediadock-seed-'));
-  // Run by root, the server works as another user, who has to get in here.
-  await chmod(dataDir, 0o755);
+  const dataDir = await makeDataFolder('seed');
   const server = await EmbeddedPostgres.start({ dataDir });
   await server.stop();
   return { dataDir, remove: () => rm(dataDir, { recursive: true, force: true }) };
 }
 
-/** Spares a data folder its `initdb`, which takes ten times as long as a copy of what it makes. */
+/** Spares a data folder that has no database yet its `initdb`, which takes ten times as long as a copy of what it makes. */
 export async function plantSeed(dataDir: string, seed = inject('postgresSeed')): Promise<void> {
   // Where the server's user cannot get into the system's folder for temporary files, the seed lies elsewhere.
-  if (existsSync(join(seed, AREA))) {
+  if (existsSync(join(seed, AREA)) && !existsSync(join(dataDir, AREA))) {
     // Nothing in Node copies a folder with its owners.
     await promisify(execFile)('cp', ['-a', join(seed, AREA), join(dataDir, AREA)]);
   }

@@ -1,8 +1,8 @@
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { EmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
+import { makeDataFolder } from './data-folder.js';
 import { plantSeed } from './postgres-seed.js';
 import { TcpProxy } from './tcp-proxy.js';
 
@@ -16,9 +16,7 @@ export class TestPostgres {
   ) {}
 
   static async start(): Promise<TestPostgres> {
-    const folder = await mkdtemp(join(tmpdir(), 'mediadock-postgres-'));
-    // Run by root, the server works as another user, who has to get in here.
-    await chmod(folder, 0o755);
+    const folder = await makeDataFolder('postgres');
     await plantSeed(folder);
     const server = await EmbeddedPostgres.start({ dataDir: folder });
     const url = new URL(server.url);

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { File, FileMetadata, Storage } from '@google-cloud/storage';
 import { NIL } from 'uuid';
-import type { AppConfig } from '../../config/app-config.js';
+import type { AppConfig, HmacKey } from '../../config/app-config.js';
 import { inlineDisposition } from '../inline-disposition.js';
 import { assertObjectKey } from '../object-key.js';
 import {
@@ -19,7 +19,6 @@ import { DEFAULT_RETRY_POLICY, GcsCalls, type RetryPolicy } from './gcs-calls.js
 import { createGcsClient, type GcsClientOptions, GOOGLE_ENDPOINT } from './gcs-client.js';
 import { PreconditionFailedError } from './gcs-errors.js';
 import { GcsUrls } from './gcs-urls.js';
-import type { HmacKey } from './hmac-identity.js';
 import { openObject, readFirstBytes } from './object-reader.js';
 import { readServiceAccountKey } from './service-account-key.js';
 

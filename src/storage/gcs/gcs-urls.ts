@@ -1,9 +1,10 @@
 import type { Storage } from '@google-cloud/storage';
 import { LRUCache } from 'lru-cache';
+import type { HmacKey } from '../../config/app-config.js';
 import type { SignedUpload, SignedUploadRequest } from '../object-storage.js';
 import { readExpiry, readExpiryStep } from '../read-expiry.js';
 import type { GcsCalls } from './gcs-calls.js';
-import { type HmacKey, identityOfHmacKey } from './hmac-identity.js';
+import { identityOfHmacKey } from './hmac-identity.js';
 import type { ServiceAccountKey } from './service-account-key.js';
 import { identityOfEnvironment, identityOfKey, type SigningIdentity } from './signing-identity.js';
 import { signUrlV4, type V4Terms } from './v4-url-signer.js';

@@ -1,12 +1,6 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
+import type { HmacKey } from '../../config/app-config.js';
 import type { SigningIdentity } from './signing-identity.js';
-
-/** An HMAC key of a service account, as `gcloud storage hmac create` shows it. */
-export interface HmacKey {
-  readonly accessId: string;
-  /** Used as the text that it is, though it looks like Base64. */
-  readonly secret: string;
-}
 
 /**
  * Signs with an HMAC key, for a hundredth of what a signature with RSA costs. What signs is derived from the secret for

@@ -1,4 +1,4 @@
-import { createHash, createHmac, type KeyObject, timingSafeEqual, verify } from 'node:crypto';
+import { createHash, createHmac, type KeyObject, verify } from 'node:crypto';
 import { StorageFault } from './storage-fault.js';
 
 /** A request that carries its authority in its URL. */
@@ -76,7 +76,7 @@ function signerOf({ email, publicKey, hmacKey }: Account, algorithm: string): Si
     ? null
     : {
         authorizer: hmacKey.accessId,
-        hasSigned: (request, signature) => equal(signature, hmacOf(request, hmacKey.secret)),
+        hasSigned: (request, signature) => signature.equals(hmacOf(request, hmacKey.secret)),
       };
 }
 
@@ -89,10 +89,6 @@ function hmacOf(request: SignedRequest, secret: string): Buffer {
 
 function fold(key: Buffer | string, text: string): Buffer {
   return createHmac('sha256', key).update(text).digest();
-}
-
-function equal(left: Buffer, right: Buffer): boolean {
-  return left.length === right.length && timingSafeEqual(left, right);
 }
 
 export function stringToSign(request: SignedRequest): string {
