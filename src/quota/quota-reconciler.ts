@@ -70,10 +70,12 @@ export class QuotaReconciler {
     });
   }
 
-  /** An operator's look at everything may take longer than any request. */
+  /** An operator's look at everything may take longer than any request, and reads tables from end to end. */
   private async unhurried<Result>(work: (database: Database) => Promise<Result>): Promise<Result> {
     return this.database.transaction(async (transaction) => {
-      await transaction.rows(sql`select set_config('statement_timeout', '0', true)`);
+      await transaction.rows(
+        sql`select set_config('statement_timeout', '0', true), set_config('enable_seqscan', 'on', true)`,
+      );
       return work(transaction);
     });
   }
