@@ -250,16 +250,16 @@ describe('changes that many requests make at once', () => {
   async function confirmed(userId: string, contentHash: string): Promise<MediaFile | null> {
     return files.confirm(await files.insertReserving(file(userId)), contentHash, 30);
   }
-
-  /** How it is carried out on that connection once it is prepared, whatever its values are. */
-  async function genericPlanOf(text: string, connection: unknown): Promise<string> {
-    if (!(connection instanceof Client)) {
-      throw new TypeError('Only a client of PostgreSQL explains statements');
-    }
-    const lines = await connection.query<{ 'QUERY PLAN': string }>(`explain (generic_plan) ${text}`);
-    return lines.rows.map((line) => line['QUERY PLAN']).join('\n');
-  }
 });
+
+/** How it is carried out on that connection once it is prepared, whatever its values are. */
+async function genericPlanOf(text: string, connection: unknown): Promise<string> {
+  if (!(connection instanceof Client)) {
+    throw new TypeError('Only a client of PostgreSQL explains statements');
+  }
+  const lines = await connection.query<{ 'QUERY PLAN': string }>(`explain (generic_plan) ${text}`);
+  return lines.rows.map((line) => line['QUERY PLAN']).join('\n');
+}
 
 function hashOf(index: number): string {
   return String(index).repeat(64);
