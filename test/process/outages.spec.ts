@@ -10,11 +10,13 @@ import { PatientUploader } from '../support/patient-uploader.js';
 const RECOVERY_TIMEOUT_MS = 180_000;
 const UPLOADS_PER_FAULT = 50;
 const PHOTOS = 10;
+const SMALL = [480, 360] as const;
 
 interface Fault {
   readonly name: string;
   /** Over how long the uploads come, so that there are some in every stage when the part goes away. */
   readonly uploadSeconds: number;
+  readonly size: readonly [width: number, height: number];
   readonly run: (cluster: Cluster) => Promise<void>;
 }
 
@@ -22,8 +24,9 @@ interface Fault {
 const FAULTS: readonly Fault[] = [
   {
     name: 'a worker is killed in the middle of its jobs',
-    // All at once, so that there is more work than the workers can have in hand.
+    // All at once, and large, so that there is more work than the workers can have in hand.
     uploadSeconds: 0,
+    size: [1600, 1200],
     run: async ({ workers: [first, second] }) => {
       // Each takes two jobs at most: with three at work, both have some in hand.
       await until(
@@ -40,6 +43,7 @@ const FAULTS: readonly Fault[] = [
   {
     name: 'Redis is away for ten seconds',
     uploadSeconds: 11,
+    size: SMALL,
     run: async ({ redis }) => {
       await redis.stop();
       await sleep(10_000);
@@ -49,6 +53,7 @@ const FAULTS: readonly Fault[] = [
   {
     name: 'PostgreSQL is killed, and away for five seconds',
     uploadSeconds: 6,
+    size: SMALL,
     run: async ({ postgres }) => {
       await postgres.kill();
       await sleep(5_000);
@@ -58,6 +63,7 @@ const FAULTS: readonly Fault[] = [
   {
     name: 'the object storage is away for ten seconds',
     uploadSeconds: 11,
+    size: SMALL,
     run: async ({ gcs }) => {
       await gcs.down();
       await sleep(10_000);
@@ -67,15 +73,11 @@ const FAULTS: readonly Fault[] = [
 ];
 
 describe('200 uploads while one part after the other is taken away', () => {
-  const photos: Buffer[] = [];
   const ids: string[] = [];
   let cluster: Cluster;
   let uploader: PatientUploader;
 
   beforeAll(async () => {
-    for (let seed = 1; seed <= PHOTOS; seed++) {
-      photos.push(await photo(1600, 1200, seed));
-    }
     cluster = await Cluster.start({
       apis: 2,
       workers: 2,
@@ -87,7 +89,7 @@ describe('200 uploads while one part after the other is taken away', () => {
   afterAll(async () => cluster.close());
 
   /** Spread evenly over this time. */
-  async function uploadOver(seconds: number): Promise<void> {
+  async function uploadOver(seconds: number, photos: readonly Buffer[]): Promise<void> {
     await Promise.all(
       Array.from({ length: UPLOADS_PER_FAULT }, async (_, index) => {
         await sleep((index / UPLOADS_PER_FAULT) * seconds * 1000);
@@ -99,9 +101,12 @@ describe('200 uploads while one part after the other is taken away', () => {
 
   it.each(FAULTS)(
     'get through, with the tries of a patient client, when $name',
-    async ({ run, uploadSeconds }) => {
+    async ({ run, uploadSeconds, size: [width, height] }) => {
       const before = ids.length;
-      const uploads = uploadOver(uploadSeconds);
+      const photos = await Promise.all(
+        Array.from({ length: PHOTOS }, (_, index) => photo(width, height, index + 1)),
+      );
+      const uploads = uploadOver(uploadSeconds, photos);
       await Promise.all([uploads, sleep(Math.min(uploadSeconds, 1) * 1000).then(() => run(cluster))]);
       expect(ids.length - before).toBe(UPLOADS_PER_FAULT);
     },
