@@ -203,9 +203,10 @@ export class DirectUploadService {
       return { file: now, created: false };
     }
     // If it is its window that has closed, it need not be in the way until the sweeper comes by.
-    await this.lifecycle.markExpired(file.id);
-    // Discarded while we wrote: the copy that we may have left belongs to nobody.
-    await this.storage.delete('media', file.storageKey);
+    if (now?.isDiscarded || (await this.lifecycle.markExpired(file.id))) {
+      // Discarded while we wrote: the copy that we may have left belongs to nobody.
+      await this.storage.delete('media', file.storageKey);
+    }
     return null;
   }
 

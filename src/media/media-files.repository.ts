@@ -148,13 +148,17 @@ export class MediaFilesRepository {
     return row !== null;
   }
 
-  /** Soft delete; what the file used is free at once, and whoever waits for it is told. Null when it is not this user's, or deleted already. */
+  /**
+   * Soft delete; what the file used is free at once, and whoever waits for it is told. Nothing is left to drive of one whose
+   * bytes went when it failed. Null when it is not this user's, or deleted already.
+   */
   async delete(id: string, userId: string, driveAfterSeconds: number): Promise<MediaFile | null> {
     return this.one(sql<MediaFileRow>`
       with owner as (${hold(userId)}),
       file as (
         update media_files
-        set deleted_at = now(), drive_count = 0, drive_after = now() + ${seconds(driveAfterSeconds)}
+        set deleted_at = now(), drive_count = 0,
+          drive_after = case when purged_at is null then now() + ${seconds(driveAfterSeconds)} end
         from owner
         where ${byId(id, sql`media_files.user_id = owner.user_id and deleted_at is null`)}
         returning media_files.*, status in ('processing', 'ready') as settled),

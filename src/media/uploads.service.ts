@@ -145,8 +145,9 @@ export class UploadsService {
   /** Somebody was faster, or the window closed while the bytes were checked. */
   private async explainLostConfirm(before: MediaFile): Promise<ProblemError> {
     const now = await this.files.find(before.id);
-    if (now === null || !now.isLive) {
-      // The promoted copy belongs to nobody now: whoever discarded the row may have looked before it was there.
+    if (now === null || now.isDiscarded) {
+      // The promoted copy belongs to nobody now: whoever discarded the row may have looked before it was there. One that is
+      // still pending may have another confirm under way, and the sweeper if it has not.
       await this.storage.delete('media', before.storageKey);
     }
     try {

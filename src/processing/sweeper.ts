@@ -118,7 +118,10 @@ export class Sweeper implements OnApplicationBootstrap, OnModuleDestroy {
     await this.inBatches(
       () => this.lifecycle.findExpired(BATCH),
       async (file) => {
-        await this.lifecycle.markExpired(file.id);
+        // Not ours to expire: a confirm that was under way when the window closed has made a file of it.
+        if (!file.isDiscarded && !(await this.lifecycle.markExpired(file.id))) {
+          return false;
+        }
         await this.remover.removeAll(file);
         return this.lifecycle.releaseExpired(file.id);
       },

@@ -175,6 +175,20 @@ describe(Sweeper.name, () => {
     expect(await bytesOf(file.id)).toEqual([]);
   });
 
+  it('has nothing to do for a deleted file whose bytes went when it failed', async () => {
+    const judy = mediadock.as('judy');
+    const ticket = await judy.uploadUnconfirmed(await photo(100, 80), 'image/jpeg');
+    await closeWindow(ticket.mediaFileId);
+    await sweeper.sweep();
+    expect((await judy.delete(ticket.mediaFileId)).status).toBe(204);
+    expect(
+      await sql(
+        'select drive_after, purged_at is null as left from media_files where id = $1',
+        ticket.mediaFileId,
+      ),
+    ).toEqual([{ drive_after: null, left: false }]);
+  });
+
   it('does not let a storage that is down cost anything: the reservation stays until the bytes are really gone', async () => {
     const ivan = mediadock.as('ivan');
     const bytes = await photo(120, 90);
