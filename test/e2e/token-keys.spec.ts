@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ApiClient, type Answer } from '../support/api-client.js';
+import { ApiClient, type Answer, until } from '../support/api-client.js';
 import {
   craftToken,
   ecdsa,
@@ -69,12 +69,13 @@ describe('JWT_PUBLIC_KEY', () => {
 });
 
 describe('JWT_JWKS_URL', () => {
-  const [first, second, elliptic] = [rsaKey('first'), rsaKey('second'), ecKey('elliptic')];
+  const [first, second, third] = [rsaKey('first'), rsaKey('second'), rsaKey('third')];
+  const elliptic = ecKey('elliptic');
   let keys: KeyServer;
   let mediadock: TestApp;
 
   beforeAll(async () => {
-    keys = await startKeyServer(first, elliptic);
+    keys = await startKeyServer(first, third, elliptic);
     mediadock = await startTestApp({ JWT_SECRET: undefined, JWT_JWKS_URL: keys.url });
   });
   afterAll(async () => {
@@ -94,7 +95,7 @@ describe('JWT_JWKS_URL', () => {
   it.each<[what: string, token: string]>([
     ['of an unknown key', signedBy(second)],
     ['of another key under a known name', signedBy(second, first.kid)],
-    ['that names no key', craftToken({ alg: 'RS256' }, ALICE, rsa(first))],
+    ['that names none of the two that fit', craftToken({ alg: 'RS256' }, ALICE, rsa(first))],
     [
       'that names another algorithm',
       craftToken({ alg: 'RS512', kid: first.kid }, ALICE, rsa(first, 'sha512')),
@@ -126,7 +127,10 @@ describe('JWT_JWKS_URL', () => {
       expect(JSON.stringify(refused)).not.toMatch(/127\.0\.0\.1|ECONN|jwks|http:/i);
       provider.serve(first, second);
       await provider.start();
-      expect((await askWith(rotating, signedBy(second))).status).toBe(200);
+      await until(
+        async () => ((await askWith(rotating, signedBy(second))).status === 200 ? true : null),
+        'the new key to be found',
+      );
       expect((await askWith(rotating, signedBy(first))).status).toBe(200);
     } finally {
       await rotating.close();

@@ -51,6 +51,8 @@ function encode(part: Buffer | string): string {
 
 export interface KeyServer {
   readonly url: string;
+  /** How often the set has been read. */
+  readonly reads: number;
   /** What is served from now on. */
   serve(...keys: SigningKey[]): void;
   /** Answers nobody from now on; `start` comes back at the same address. */
@@ -61,7 +63,9 @@ export interface KeyServer {
 /** An identity provider, as far as its JWK set (RFC 7517) goes. */
 export async function startKeyServer(...initial: SigningKey[]): Promise<KeyServer> {
   let served = initial;
+  let reads = 0;
   const server = createServer((_request, response) => {
+    reads += 1;
     const keys = served.map(({ kid, publicKey }) => ({
       ...publicKey.export({ format: 'jwk' }),
       kid,
@@ -79,6 +83,9 @@ export async function startKeyServer(...initial: SigningKey[]): Promise<KeyServe
   const port = isAddress(address) ? address.port : 0;
   return {
     url: `http://127.0.0.1:${port}/.well-known/jwks.json`,
+    get reads() {
+      return reads;
+    },
     serve: (...keys) => {
       served = keys;
     },
