@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { until } from '../support/api-client.js';
 import { LogBook } from '../support/log-book.js';
@@ -47,6 +48,28 @@ describe(RedisConnections.name, () => {
     await until(() => ping().catch(() => null), 'a new connection');
     expect(log.lines('Redis does not answer', 'error')).toHaveLength(1);
     expect(log.lines('Redis answers again')).toHaveLength(1);
+  });
+
+  it('comes back to a Redis that was slow, and then too busy for the question whether it is there', async () => {
+    const [script, killer] = [1, 2].map(() => new Redis(redis.port, { enableReadyCheck: false }));
+    await killer?.config('SET', 'lua-time-limit', String(1.5 * QUICK.answer));
+    await ping();
+    const endless = script?.eval('while true do end', 0).catch((error: Error) => error.message);
+    await expect(ping()).rejects.toThrow(NoAnswerError);
+    const refusal = await until(
+      async () =>
+        killer?.ping().then(
+          () => null,
+          (error: Error) => error.message,
+        ) ?? null,
+      'Redis to be too busy',
+    );
+    expect(refusal).toMatch(/^BUSY/);
+    await killer?.script('KILL');
+    expect(await endless).toMatch(/kill/i);
+    expect(await until(() => ping().catch(() => null), 'an answer')).toBe('PONG');
+    expect(log.lines('Redis answers again')).toHaveLength(1);
+    await Promise.all([script?.quit(), killer?.quit()]);
   });
 
   it('passes on what Redis refuses, without taking it for an outage', async () => {

@@ -171,6 +171,10 @@ export class RedisConnections {
     } catch (error) {
       if (error instanceof NoAnswerError) {
         this.reconnectAll();
+      } else if (main.status === 'ready') {
+        // It refused (BUSY, MISCONF), so it is there. Nothing else would tell us: a connection that stays open is never
+        // `ready` again, and in an outage nobody asks.
+        this.noticeReady(main);
       }
     } finally {
       this.probing = false;
