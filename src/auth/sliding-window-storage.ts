@@ -16,7 +16,8 @@ const MAX_TRACKED = 50_000;
 export class SlidingWindowStorage implements ThrottlerStorage {
   private readonly windows = new LRUCache<string, Window>({ max: MAX_TRACKED });
 
-  constructor(private readonly now: () => number = Date.now) {}
+  /** @param now milliseconds of a clock that nobody sets back: with one that is, hits would not age until it has caught up */
+  constructor(private readonly now: () => number = () => performance.now()) {}
 
   /**
    * @param ttl length of the window, in milliseconds; always the same for a key

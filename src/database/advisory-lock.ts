@@ -1,8 +1,17 @@
 import { Logger } from '@nestjs/common';
-import { Client } from 'pg';
+import { Client, type QueryConfig } from 'pg';
 
 /** Any numbers will do as long as nobody else uses them in this database. */
 export const LOCKS = { migrations: 0x6d656469_01, sweeper: 0x6d656469_02 } as const;
+
+const ANSWER_TIMEOUT_MS = 5_000;
+
+/**
+ * Lets PostgreSQL notice within half a minute that the machine of a holder has gone without a good-bye. Left to the
+ * system, that takes two hours, in which nobody else gets the lock (PostgreSQL manual: `tcp_keepalives_idle`).
+ */
+const SESSION_SETTINGS =
+  'set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3';
 
 /**
  * A lock that at most one process holds, on a connection of its own. PostgreSQL lets go of it when that connection
@@ -15,6 +24,7 @@ export class AdvisoryLock {
   constructor(
     private readonly url: string,
     private readonly key: number,
+    private readonly answerTimeoutMs = ANSWER_TIMEOUT_MS,
   ) {}
 
   /** Waits for its turn. */
@@ -31,9 +41,9 @@ export class AdvisoryLock {
       return true;
     }
     return this.connectAnd(async (client) => {
-      const { rows } = await client.query<{ locked: boolean }>('select pg_try_advisory_lock($1) as locked', [
-        this.key,
-      ]);
+      const { rows } = await client.query<{ locked: boolean }>(
+        this.soon('select pg_try_advisory_lock($1) as locked', [this.key]),
+      );
       return rows[0]?.locked === true;
     });
   }
@@ -57,6 +67,7 @@ export class AdvisoryLock {
     const client = await this.connect();
     let locked = false;
     try {
+      await client.query(this.soon(SESSION_SETTINGS));
       locked = await lock(client);
       return locked;
     } finally {
@@ -71,7 +82,7 @@ export class AdvisoryLock {
   /** A connection can be gone without anybody having told us; the lock is gone with it. */
   private async isAlive(client: Client): Promise<boolean> {
     try {
-      await client.query('select 1');
+      await client.query(this.soon('select 1'));
       return true;
     } catch {
       await this.release();
@@ -95,5 +106,11 @@ export class AdvisoryLock {
     });
     await client.connect();
     return client;
+  }
+
+  /** For what is answered at once or not at all: the wait for the lock itself has no end. */
+  private soon(text: string, values: readonly number[] = []): QueryConfig {
+    const query = { text, values: [...values], query_timeout: this.answerTimeoutMs };
+    return query;
   }
 }

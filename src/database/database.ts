@@ -1,4 +1,3 @@
-import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import type { PreparedStatements } from './prepared-statements.js';
 import type { Query } from './statement.js';
@@ -12,18 +11,10 @@ import type { Query } from './statement.js';
  */
 @Injectable()
 export class Database {
-  /** @param statements the short way, past the ORM; a transaction has none, as it stays on its own connection */
-  constructor(
-    private readonly entityManager: EntityManager,
-    private readonly statements: PreparedStatements | null = null,
-  ) {}
+  constructor(private readonly statements: PreparedStatements) {}
 
   async rows<Row>(query: Query<Row>): Promise<Row[]> {
-    if (this.statements !== null) {
-      return this.statements.rows(query);
-    }
-    const result = await query.execute(this.entityManager.getKysely());
-    return result.rows;
+    return this.statements.rows(query);
   }
 
   async first<Row>(query: Query<Row>): Promise<Row | null> {
@@ -33,6 +24,6 @@ export class Database {
 
   /** For the few jobs that need more than one statement; never around a call to storage or the queue. */
   async transaction<Result>(work: (database: Database) => Promise<Result>): Promise<Result> {
-    return this.entityManager.fork().transactional((entityManager) => work(new Database(entityManager)));
+    return this.statements.transaction((statements) => work(new Database(statements)));
   }
 }

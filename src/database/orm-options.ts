@@ -1,7 +1,8 @@
+import { Socket } from 'node:net';
 import { type Options, PostgreSqlDriver } from '@mikro-orm/postgresql';
 import { Migrator } from '@mikro-orm/migrations';
 import { ReflectMetadataProvider } from '@mikro-orm/decorators/legacy';
-import type { ClientBase } from 'pg';
+import type { Client } from 'pg';
 import { M0001InitialSchema } from './migrations/m0001-initial-schema.js';
 import { M0002IdempotencyKeys } from './migrations/m0002-idempotency-keys.js';
 
@@ -14,6 +15,10 @@ export const MIGRATIONS = [
 /** A query that waits longer than this for a connection or a lock is a fault to report, not something to sit out. */
 const CONNECTION_TIMEOUT_MS = 5_000;
 const STATEMENT_TIMEOUT_MS = 15_000;
+/** Shorter than `SILENCE_MS`, so that only connections at work live to see that. */
+const IDLE_TIMEOUT_MS = 15_000;
+/** Longer than PostgreSQL takes to give up by itself: who says nothing until then has gone without a good-bye. */
+export const SILENCE_MS = 20_000;
 
 /**
  * What every connection is told first, in one round trip.
@@ -24,21 +29,27 @@ const STATEMENT_TIMEOUT_MS = 15_000;
  */
 const SESSION_SETTINGS = `set statement_timeout = ${STATEMENT_TIMEOUT_MS}; set enable_seqscan = off`;
 
-/** What every MikroORM of this project has in common; entities and migrations are listed, never found by a glob. */
-export function ormOptions(url: string, poolSize: number): Options {
+/**
+ * What every MikroORM of this project has in common; entities and migrations are listed, never found by a glob.
+ *
+ * @param silenceMs when PostgreSQL has said nothing for so long, the connection is closed; 0 waits for ever, which is for
+ *   commands of an operator
+ */
+export function ormOptions(url: string, poolSize: number, silenceMs = SILENCE_MS): Options {
   return {
     driver: PostgreSqlDriver,
     clientUrl: url,
     metadataProvider: ReflectMetadataProvider,
     extensions: [Migrator],
     forceUtcTimezone: true,
-    pool: { min: 0, max: poolSize, idleTimeoutMillis: 30_000 },
+    pool: { min: 0, max: poolSize, idleTimeoutMillis: IDLE_TIMEOUT_MS },
     driverOptions: {
       connectionTimeoutMillis: CONNECTION_TIMEOUT_MS,
       application_name: 'mediadock',
       keepAlive: true,
       // A statement, not a parameter of the start-up packet: PgBouncer refuses connections that bring one it does not know.
-      onConnect: async (client: ClientBase) => {
+      onConnect: async (client: Client) => {
+        closeWhenSilent(client, silenceMs);
         await client.query(SESSION_SETTINGS);
       },
     },
@@ -51,4 +62,15 @@ export function ormOptions(url: string, poolSize: number): Options {
       silent: true,
     },
   };
+}
+
+/**
+ * Whoever waits on a connection that is closed is told, and the pool opens a new one. The system would go on sending into the
+ * void for a quarter of an hour (tcp(7): `tcp_retries2`), and a few of those are a whole pool. `query_timeout` of `pg` only
+ * tells who waits: the ORM then gives the connection back to the pool as if it were of use.
+ */
+function closeWhenSilent({ connection: { stream } }: Client, silenceMs: number): void {
+  if (stream instanceof Socket) {
+    stream.setTimeout(silenceMs, () => stream.destroy(new Error('PostgreSQL says nothing any more')));
+  }
 }

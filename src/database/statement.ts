@@ -3,7 +3,8 @@ import { type Kysely, type RawBuilder, sql } from 'kysely';
 /** What can be run: SQL that is put together for this one time, or a statement with its arguments. */
 export interface Query<Row> {
   compile(compiler: Kysely<unknown>): { readonly sql: string; readonly parameters: readonly unknown[] };
-  execute(on: Kysely<unknown>): Promise<{ readonly rows: Row[] }>;
+  /** Always undefined: it tells the compiler what comes back. */
+  readonly expressionType: Row | undefined;
 }
 
 /** A value, or what stands for it while the text of a statement is made. */
@@ -38,7 +39,7 @@ export class Statement<Args extends object, Row> {
   with(args: Args): Query<Row> {
     return {
       compile: (compiler) => this.compile(args, compiler),
-      execute: (on) => this.build(expressions((name) => Reflect.get(args, name))).execute(on),
+      expressionType: undefined,
     };
   }
 

@@ -7,6 +7,7 @@ import {
 } from '@nestjs/common';
 import { APP_CONFIG, type AppConfig } from '../config/app-config.js';
 import { Metrics } from '../common/metrics.js';
+import { within } from '../common/within.js';
 import type { MediaFile } from '../media/media-file.entity.js';
 import { AdvisoryLock, LOCKS } from '../database/advisory-lock.js';
 import { DatabaseServer } from '../database/database-server.js';
@@ -22,6 +23,8 @@ const BATCH = 200;
 const CONCURRENCY = 8;
 /** The longest upload window; what is older waits for nobody. The lifecycle rule of a cloud bucket says the same. */
 const ABANDONED_AFTER_MS = 24 * 60 * 60 * 1000;
+/** The queue drains after the sweeper has stopped, and needs most of the time that there is. */
+const STOP_GRACE_MS = 2_000;
 const ABANDONED_INTERVAL_MS = 60 * 60 * 1000;
 
 /**
@@ -69,7 +72,8 @@ export class Sweeper implements OnApplicationBootstrap, OnModuleDestroy {
     if (this.timer !== null) {
       clearTimeout(this.timer);
     }
-    await this.running;
+    // The rest of a pass that cannot end now, because storage or database are slow, is left to the next sweeper.
+    await within(STOP_GRACE_MS, this.running).catch(() => {});
     await this.lock.release();
   }
 
@@ -84,6 +88,9 @@ export class Sweeper implements OnApplicationBootstrap, OnModuleDestroy {
       () => this.forgetKeys(),
     ];
     for (const step of steps) {
+      if (this.stopped) {
+        break;
+      }
       await step().catch((error: unknown) => failures.push(error));
     }
     if (failures.length > 0) {
@@ -101,6 +108,9 @@ export class Sweeper implements OnApplicationBootstrap, OnModuleDestroy {
         this.metrics.sweeps.inc({ outcome: 'elsewhere' });
       }
     } catch (error) {
+      if (this.stopped) {
+        return;
+      }
       this.metrics.sweeps.inc({ outcome: 'failed' });
       this.logger.error({ err: error }, 'A sweep failed; the next one tries again');
     }

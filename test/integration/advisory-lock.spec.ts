@@ -1,6 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Client } from 'pg';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { AdvisoryLock } from '../../src/database/advisory-lock.js';
 import { until } from '../support/api-client.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
 
 const KEY = 4711;
@@ -43,5 +45,35 @@ describe(AdvisoryLock.name, () => {
     await heir.release();
     expect(await dying.tryAcquire()).toBe(true);
     await dying.release();
+  });
+
+  it('does not wait for a server that says nothing any more', async () => {
+    const address = new URL(database.url);
+    const proxy = await TcpProxy.start(Number(address.port));
+    address.port = String(proxy.port);
+    const cutOff = new AdvisoryLock(address.href, KEY, 200);
+    try {
+      expect(await cutOff.tryAcquire()).toBe(true);
+      proxy.swallow();
+      await until(async () => ((await cutOff.tryAcquire()) ? true : null), 'a new connection', 3_000);
+    } finally {
+      await cutOff.release();
+      await proxy.close();
+    }
+  });
+
+  it('has PostgreSQL look after its holder, who may go without a good-bye', async () => {
+    const sent = vi.spyOn(Client.prototype, 'query');
+    const lock = new AdvisoryLock(database.url, KEY);
+    await lock.tryAcquire();
+    const [holder] = sent.mock.contexts;
+    sent.mockRestore();
+    if (!(holder instanceof Client)) {
+      throw new TypeError('The lock is taken on a connection');
+    }
+    const settings = ['idle', 'interval', 'count'].map((name) => `current_setting('tcp_keepalives_${name}')`);
+    const { rows } = await holder.query({ text: `select ${settings.join(', ')}`, rowMode: 'array' });
+    expect(rows).toEqual([['10', '5', '3']]);
+    await lock.release();
   });
 });

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Database } from '../../src/database/database.js';
 import { migrate } from '../../src/database/migrate.js';
 import { ormOptions } from '../../src/database/orm-options.js';
+import { PreparedStatements } from '../../src/database/prepared-statements.js';
 import type { MediaFile } from '../../src/media/media-file.entity.js';
 import { MediaFileSchema } from '../../src/media/media-file.schema.js';
 import type { PageRequest } from '../../src/media/page-statements.js';
@@ -66,7 +67,7 @@ describe(`the plans of the queries, at ${FILES} files of which one user has a fi
     title: string,
     work: (database: Database) => Promise<unknown>,
   ): Promise<QueryPlan[]> {
-    const plans = await ExplainingDatabase.plansOf(orm.em, work);
+    const plans = await ExplainingDatabase.plansOf(orm, work);
     kept.push(`#### ${title}\n`, ...plans.map(({ text }) => `\`\`\`text\n${text}\n\`\`\`\n`));
     return plans;
   }
@@ -115,7 +116,7 @@ describe(`the plans of the queries, at ${FILES} files of which one user has a fi
     });
 
     it('reads a page far down the list at the price of the first one', async () => {
-      const files = await page({ limit: 5_000 })(new Database(orm.em.fork()));
+      const files = await page({ limit: 5_000 })(new Database(await PreparedStatements.on(orm, false)));
       const plan = await planOf('List, the page after 5,000 files', page({ after: files.at(-1) ?? null }));
       expect(inShort(plan)).toEqual(reading(['media_user_idx'], PAGE + 1));
     });

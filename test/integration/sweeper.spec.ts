@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Metrics } from '../../src/common/metrics.js';
 import type { ProblemBody } from '../../src/common/problem.filter.js';
+import { MediaLifecycleRepository } from '../../src/media/media-lifecycle.repository.js';
 import { Sweeper } from '../../src/processing/sweeper.js';
 import { derivativeKey } from '../../src/storage/object-key.js';
 import { ObjectStorage } from '../../src/storage/object-storage.js';
@@ -205,5 +206,17 @@ describe(Sweeper.name, () => {
 
   it('leaves every ledger as its rows say', async () => {
     await expect(mediadock.app.get(QuotaReconciler, { strict: false }).findDrift()).resolves.toEqual([]);
+  });
+});
+
+describe('a pass of the sweeper that does not come to its end', () => {
+  it('does not hold up the end of the process, and begins nothing more', async () => {
+    vi.spyOn(MediaLifecycleRepository.prototype, 'findExpired').mockReturnValue(new Promise(() => {}));
+    const next = vi.spyOn(MediaLifecycleRepository.prototype, 'claimDueWork');
+    const mediadock = await startTestApp({ SWEEP_INTERVAL_SECONDS: '1' });
+    const begin = performance.now();
+    await mediadock.close();
+    expect(performance.now() - begin).toBeLessThan(6_000);
+    expect(next).not.toHaveBeenCalled();
   });
 });

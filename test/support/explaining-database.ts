@@ -1,6 +1,7 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
-import { CompiledQuery, sql } from 'kysely';
+import type { MikroORM } from '@mikro-orm/postgresql';
+import { sql } from 'kysely';
 import { Database } from '../../src/database/database.js';
+import { PreparedStatements } from '../../src/database/prepared-statements.js';
 import type { Query } from '../../src/database/statement.js';
 
 /** What this project looks at in a node of `EXPLAIN (FORMAT JSON)`. */
@@ -67,19 +68,23 @@ export class ExplainingDatabase extends Database {
   readonly plans: QueryPlan[] = [];
 
   /** Runs the work in a transaction that is rolled back. @returns the plans, in the order of the statements */
-  static async plansOf(
-    entityManager: EntityManager,
-    work: (database: Database) => Promise<unknown>,
-  ): Promise<QueryPlan[]> {
-    const fork = entityManager.fork();
-    await fork.begin();
-    try {
-      const database = new ExplainingDatabase(fork);
-      await work(database);
-      return database.plans;
-    } finally {
-      await fork.rollback();
-    }
+  static async plansOf(orm: MikroORM, work: (database: Database) => Promise<unknown>): Promise<QueryPlan[]> {
+    const statements = await PreparedStatements.on(orm, false);
+    const undone = new Error('What was looked at is undone');
+    let plans: QueryPlan[] = [];
+    await statements
+      .transaction(async (transaction) => {
+        const database = new ExplainingDatabase(transaction);
+        await work(database);
+        ({ plans } = database);
+        throw undone;
+      })
+      .catch((error: unknown) => {
+        if (error !== undone) {
+          throw error;
+        }
+      });
+    return plans;
   }
 
   override async rows<Row>(query: Query<Row>): Promise<Row[]> {
@@ -109,13 +114,10 @@ export class ExplainingDatabase extends Database {
 /** The same statement, asking for its plan. */
 function explained(query: Query<unknown>, format: 'json' | 'text'): Query<never> {
   return {
+    expressionType: undefined,
     compile(compiler) {
       const { sql: text, parameters } = query.compile(compiler);
       return { sql: `explain (analyze, buffers, costs off, format ${format}) ${text}`, parameters };
-    },
-    execute(on) {
-      const { sql: text, parameters } = this.compile(on);
-      return on.executeQuery<never>(CompiledQuery.raw(text, [...parameters]));
     },
   };
 }

@@ -1,0 +1,66 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MikroORM } from '@mikro-orm/postgresql';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Database } from '../../src/database/database.js';
+import { ormOptions } from '../../src/database/orm-options.js';
+import { PreparedStatements } from '../../src/database/prepared-statements.js';
+import { UserProfile } from '../../src/users/user-profile.entity.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
+import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
+
+const POOL_SIZE = 2;
+const PATIENCE_MS = 300;
+
+/** What a machine looks like that lost its power, or is behind a cable that was pulled: nobody closes the connections. */
+describe('a PostgreSQL that says nothing any more', () => {
+  let server: TestDatabase;
+  let proxy: TcpProxy;
+  let orm: MikroORM;
+  let database: Database;
+
+  beforeAll(async () => {
+    server = await createTestDatabase();
+    const address = new URL(server.url);
+    proxy = await TcpProxy.start(Number(address.port));
+    address.port = String(proxy.port);
+    orm = await MikroORM.init({
+      ...ormOptions(address.href, POOL_SIZE, PATIENCE_MS),
+      entities: [UserProfile],
+    });
+    database = new Database(await PreparedStatements.on(orm, true));
+  });
+  afterAll(async () => {
+    await orm.close(true);
+    await proxy.close();
+    await server.drop();
+  });
+
+  const ask = (by = database) => by.rows(sql<{ answer: number }>`select 1 as answer`);
+
+  it.each([
+    ['statements', () => ask()],
+    ['transactions', () => database.transaction(ask)],
+  ])('keeps none of the connections of the pool: %s', async (_kind, work) => {
+    await Promise.all(Array.from({ length: POOL_SIZE }, work));
+    proxy.swallow();
+    const cutOff = await Promise.allSettled(Array.from({ length: POOL_SIZE }, work));
+    expect(cutOff.map(({ status }) => status)).toEqual(Array(POOL_SIZE).fill('rejected'));
+    // New connections get through: another server has taken over.
+    const answers = await Promise.all(Array.from({ length: 5 * POOL_SIZE }, work));
+    expect(answers).toEqual(answers.map(() => [{ answer: 1 }]));
+    expect(answers).toHaveLength(5 * POOL_SIZE);
+  });
+
+  it('keeps none of them either when it goes in the middle of a transaction', async () => {
+    for (let round = 0; round < 2 * POOL_SIZE; round++) {
+      const broken = database.transaction(async (transaction) => {
+        proxy.cut();
+        await sleep(20);
+        return ask(transaction);
+      });
+      await expect(broken).rejects.toThrow(/connection|ECONNRESET/i);
+    }
+    expect(await ask()).toEqual([{ answer: 1 }]);
+  });
+});
