@@ -6,7 +6,7 @@ import type { NextFunction, Request, Response } from 'express';
 import { PinoLogger } from 'nestjs-pino';
 import helmet, { contentSecurityPolicy } from 'helmet';
 import { Metrics } from './common/metrics.js';
-import { ProblemError } from './common/problem.js';
+import { invalidPart, ProblemError } from './common/problem.js';
 import { ProblemFilter, sendProblem } from './common/problem.filter.js';
 import { logRequests } from './common/request-log.js';
 import { requestMetrics } from './common/request-metrics.js';
@@ -74,7 +74,7 @@ function requireHost(request: Request, response: Response, next: NextFunction): 
   if (request.headers.host === undefined && request.httpVersion === '1.1') {
     // Whoever does not speak HTTP has no use for a connection that stays open.
     response.setHeader('Connection', 'close');
-    sendProblem(request, response, new ProblemError('validation_failed', 'Send a Host header'));
+    sendProblem(request, response, invalidPart('host', 'Send a Host header'));
     return;
   }
   next();

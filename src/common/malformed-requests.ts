@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { cutOffAfter } from './cut-off.js';
-import { ProblemError } from './problem.js';
+import { invalidPart, ProblemError } from './problem.js';
 import { problemBody } from './problem.filter.js';
 
 /** How long a client that has its answer may go on sending before it is cut off. */
@@ -59,7 +59,7 @@ function pathOf(target: string): string {
  */
 function refuseInTurn(socket: Socket, last: Exchange | undefined, detail: string): void {
   const refuse = (instance: string) =>
-    sayLast(socket, '400 Bad Request', instance, new ProblemError('validation_failed', detail));
+    sayLast(socket, '400 Bad Request', instance, invalidPart('request', detail));
   if (last === undefined) {
     refuse('/');
     return;

@@ -1,6 +1,6 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { PROBLEMS, ProblemError, type ProblemCode, type ProblemExtras } from './problem.js';
+import { invalidPart, PROBLEMS, ProblemError, type ProblemCode, type ProblemExtras } from './problem.js';
 
 /** A problem as it goes over the wire (RFC 9457). */
 export interface ProblemBody {
@@ -80,7 +80,7 @@ export function toProblem(error: unknown): ProblemError {
     return new ProblemError('not_found', 'There is nothing at this address');
   }
   if (status !== null && status >= 400 && status < 500) {
-    return new ProblemError('validation_failed', explain(error), {}, { cause: error });
+    return explain(error);
   }
   return new ProblemError(
     'internal',
@@ -100,7 +100,8 @@ function statusOfMiddlewareError(error: unknown): number | null {
   return typeof status === 'number' && exposed ? status : null;
 }
 
-const EXPLANATIONS: Record<string, string> = {
+/** What body parsers object to, by the type that they give it. */
+const BODY_FAULTS: Record<string, string> = {
   'entity.parse.failed': 'The body is not valid JSON',
   'entity.too.large': 'The body is larger than this route takes',
   'encoding.unsupported': 'The content encoding is not supported',
@@ -109,8 +110,31 @@ const EXPLANATIONS: Record<string, string> = {
   'request.size.invalid': 'The body does not have the announced length',
 };
 
-function explain(error: unknown): string {
-  const origin = error instanceof HttpException ? error.cause : error;
-  const type = typeof origin === 'object' && origin !== null && 'type' in origin ? origin.type : null;
-  return (typeof type === 'string' ? EXPLANATIONS[type] : undefined) ?? 'The request could not be understood';
+/** Codes of multer that are about more than what the route takes. */
+const TOO_MUCH = /^LIMIT_(?:UNEXPECTED_FILE|FILE_COUNT|FIELD_COUNT|PART_COUNT)$/;
+
+function explain(cause: unknown): ProblemError {
+  const origin = cause instanceof HttpException ? (cause.cause ?? cause) : cause;
+  const fault = BODY_FAULTS[textIn(origin, 'type') ?? ''];
+  if (fault !== undefined) {
+    return invalidPart('body', fault, { cause });
+  }
+  if (origin instanceof URIError) {
+    return invalidPart('path', 'The path has an escape that stands for nothing', { cause });
+  }
+  if (TOO_MUCH.test(textIn(origin, 'code') ?? '')) {
+    return invalidPart(textIn(origin, 'field') ?? 'body', 'Send one part with the file, and nothing else', {
+      cause,
+    });
+  }
+  if (cause instanceof HttpException && cause.cause !== undefined) {
+    return invalidPart('body', 'The body could not be understood', { cause });
+  }
+  return invalidPart('request', 'The request could not be understood', { cause });
+}
+
+function textIn(value: unknown, property: string): string | undefined {
+  const text: unknown =
+    typeof value === 'object' && value !== null ? Reflect.get(value, property) : undefined;
+  return typeof text === 'string' ? text : undefined;
 }

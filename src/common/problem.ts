@@ -36,7 +36,7 @@ export type ProblemCode = keyof typeof PROBLEMS;
 
 /** One mistake in a request: where, and what is wrong with it. */
 export interface FieldError {
-  /** Name of the field, parameter or part; dots lead into nested ones. */
+  /** Name of the field, parameter or part, dots lead into nested ones; or `body`, `path`, `request` as a whole. */
   readonly field: string;
   readonly message: string;
 }
@@ -73,4 +73,14 @@ export class ProblemError extends Error {
 /** A `validation_failed` about a single field. */
 export function invalidField(field: string, message: string): ProblemError {
   return new ProblemError('validation_failed', `${field} ${message}`, { errors: [{ field, message }] });
+}
+
+/** A `validation_failed` about what is no single field: the body, the path, a header, the request as a whole. */
+export function invalidPart(part: string, sentence: string, options?: ErrorOptions): ProblemError {
+  return new ProblemError(
+    'validation_failed',
+    sentence,
+    { errors: [{ field: part, message: sentence }] },
+    options,
+  );
 }

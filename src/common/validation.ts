@@ -1,6 +1,6 @@
 import { type ArgumentMetadata, Injectable, type PipeTransform, ValidationPipe } from '@nestjs/common';
 import { isUUID, type ValidationError } from 'class-validator';
-import { type FieldError, invalidField, ProblemError } from './problem.js';
+import { type FieldError, invalidField, invalidPart, ProblemError } from './problem.js';
 
 /** Checks bodies and queries against their DTO: unknown fields are errors, types are never guessed. */
 export function createValidationPipe(): ValidationPipe {
@@ -27,7 +27,7 @@ class BodyPipe extends ValidationPipe {
       return await super.transform(value, metadata);
     } catch (error) {
       if (error instanceof RangeError) {
-        throw new ProblemError('validation_failed', 'The body is nested too deeply', {}, { cause: error });
+        throw invalidPart('body', 'The body is nested too deeply', { cause: error });
       }
       throw error;
     }

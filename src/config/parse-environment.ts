@@ -119,6 +119,11 @@ function checkCombinations(environment: Environment, key: JwtKeyConfig, mistakes
         environment.STORAGE_DRIVER !== 'gcs',
         'STORAGE_DRIVER=gcs is missing: in production files are kept in a bucket',
       ],
+      // With the driver they are asked for anyway.
+      ...BUCKETS.map(([name, what]): [boolean, string] => [
+        environment.STORAGE_DRIVER !== 'gcs' && !environment[name],
+        `${name} is missing: ${what}`,
+      ]),
       [
         key.kind === 'generated',
         'JWT_SECRET, JWT_PUBLIC_KEY or JWT_JWKS_URL is missing: nobody could be authenticated',
@@ -141,15 +146,19 @@ function checkCombinations(environment: Environment, key: JwtKeyConfig, mistakes
   }
 }
 
+const BUCKETS = [
+  ['STORAGE_BUCKET', 'the bucket of verified files'],
+  ['STORAGE_UPLOAD_BUCKET', 'the private bucket where uploads land'],
+] as const;
+
 function checkGcs(environment: Environment, mistakes: string[]): void {
   if (environment.STORAGE_DRIVER !== 'gcs') {
     return;
   }
-  if (!environment.STORAGE_BUCKET) {
-    mistakes.push('STORAGE_BUCKET is missing: the bucket of verified files');
-  }
-  if (!environment.STORAGE_UPLOAD_BUCKET) {
-    mistakes.push('STORAGE_UPLOAD_BUCKET is missing: the private bucket where uploads land');
+  for (const [name, what] of BUCKETS) {
+    if (!environment[name]) {
+      mistakes.push(`${name} is missing: ${what}`);
+    }
   }
   if (environment.STORAGE_BUCKET && environment.STORAGE_BUCKET === environment.STORAGE_UPLOAD_BUCKET) {
     mistakes.push(

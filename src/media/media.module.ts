@@ -33,6 +33,8 @@ import { UploadsService } from './uploads.service.js';
         storage: memoryStorage(),
         // Browsers and curl send names as UTF-8 (RFC 7578, section 5.1); the parser's default is Latin-1.
         defParamCharset: 'utf8',
+        // A name is made safe in one place, whichever way it comes; the parser would cut it down to nothing at times.
+        preservePath: true,
         limits: { fileSize: config.media.directUploadMaxBytes, files: 1, fields: 0, parts: 1 },
       }),
     }),

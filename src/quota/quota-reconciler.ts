@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { sql } from 'kysely';
 import { Database } from '../database/database.js';
+import { QuotaService } from './quota.service.js';
 
 /** A ledger that does not say what the rows say. All figures in bytes. */
 export interface QuotaDrift {
@@ -29,18 +30,21 @@ const ACTUAL = sql`
 /** Compares the ledger with the rows it stands for, and can put it right again. */
 @Injectable()
 export class QuotaReconciler {
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly quota: QuotaService,
+  ) {}
 
-  /** Every ledger that is off. One statement, so one snapshot: uploads under way do not look like drift. */
+  /** Every ledger that is off, or not there although its user has files. One statement, so one snapshot: uploads under way do not look like drift. */
   async findDrift(): Promise<QuotaDrift[]> {
     const rows = await this.unhurried((database) =>
       database.rows(sql<DriftRow>`
       with actual as (${ACTUAL} group by user_id)
-      select q.user_id, q.used_bytes, q.reserved_bytes,
+      select user_id, coalesce(q.used_bytes, 0) as used_bytes, coalesce(q.reserved_bytes, 0) as reserved_bytes,
         coalesce(a.used, 0) as actual_used, coalesce(a.reserved, 0) as actual_reserved
-      from storage_quotas q left join actual a on a.user_id = q.user_id
-      where q.used_bytes <> coalesce(a.used, 0) or q.reserved_bytes <> coalesce(a.reserved, 0)
-      order by q.user_id`),
+      from storage_quotas q full join actual a using (user_id)
+      where (coalesce(q.used_bytes, 0), coalesce(q.reserved_bytes, 0)) <> (coalesce(a.used, 0), coalesce(a.reserved, 0))
+      order by user_id`),
     );
     return rows.map((row) => ({
       userId: row.user_id,
@@ -57,7 +61,7 @@ export class QuotaReconciler {
    */
   async repair(userId: string): Promise<void> {
     await this.database.transaction(async (transaction) => {
-      await transaction.rows(sql`select 1 from storage_quotas where user_id = ${userId} for update`);
+      await this.quota.open(transaction, userId);
       // Two sums instead of ACTUAL: each finds the rows of one user by an index of its own.
       await transaction.rows(sql`
         update storage_quotas q

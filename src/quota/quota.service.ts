@@ -88,7 +88,8 @@ export class QuotaService {
       select limit_bytes, used_bytes, reserved_bytes from storage_quotas where user_id = ${userId}`);
   }
 
-  private async open(database: Database, userId: string): Promise<QuotaRow> {
+  /** Opens a user's ledger, if there is none yet, and keeps it locked until the end of a transaction. */
+  async open(database: Database, userId: string): Promise<QuotaRow> {
     // "do update" to itself, so that the row comes back, and is locked, also when it has been opened before.
     const row = await database.first(sql<QuotaRow>`
       insert into storage_quotas as q (user_id, limit_bytes) values (${userId}, ${this.config.media.quotaBytes})

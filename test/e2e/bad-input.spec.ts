@@ -87,7 +87,9 @@ describe('a JSON body', () => {
     ['in a charset that nobody knows', '{}', { 'content-type': `${JSON_TYPE}; charset=klingon` }, /charset/],
     ['in an unknown encoding', '{}', { 'content-encoding': 'rot13' }, /encoding/],
   ])('%s is refused with the reason', async (_what, body, headers, reason) => {
-    expect(problemOf(await post(REQUEST, body, headers)).detail).toMatch(reason);
+    const { detail, errors } = problemOf(await post(REQUEST, body, headers));
+    expect(detail).toMatch(reason);
+    expect(errors).toEqual([{ field: 'body', message: detail }]);
   });
 
   it('takes the last of two equal keys, and no key changes what all objects are', async () => {

@@ -9,7 +9,6 @@ import { PreparedStatements } from '../../src/database/prepared-statements.js';
 import type { MediaFile } from '../../src/media/media-file.entity.js';
 import { MediaFileSchema } from '../../src/media/media-file.schema.js';
 import type { PageRequest } from '../../src/media/page-statements.js';
-import { QuotaReconciler } from '../../src/quota/quota-reconciler.js';
 import { StorageQuota } from '../../src/quota/storage-quota.entity.js';
 import { UserProfile } from '../../src/users/user-profile.entity.js';
 import { ExplainingDatabase, type QueryPlan } from '../support/explaining-database.js';
@@ -28,6 +27,7 @@ import {
   lifecycleOn,
   newClaim,
   newFile,
+  reconcilerOn,
   ROUTE,
 } from '../support/repositories-on.js';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
@@ -328,7 +328,7 @@ describe(`the plans of the queries, at ${FILES} files of which one user has a fi
 
   describe('the quota reconciler', () => {
     it('compares all ledgers with all files in one pass over each', async () => {
-      const plans = await plansOf('Reconcile: compare', (on) => new QuotaReconciler(on).findDrift());
+      const plans = await plansOf('Reconcile: compare', (on) => reconcilerOn(on).findDrift());
       const plan = plans.at(-1);
       expect(plan?.fullScansOf('media_files')).toBe(1);
       expect(plan?.rowsReadOf('media_files')).toBe(FILES);
@@ -336,10 +336,8 @@ describe(`the plans of the queries, at ${FILES} files of which one user has a fi
 
     it('repairs one ledger without reading the files of other users', async () => {
       const light = await idOfUser(database, LIGHT_USER);
-      const [lock, repair] = await plansOf('Reconcile: repair', (on) =>
-        new QuotaReconciler(on).repair(light),
-      );
-      expect(lock?.indexes).toEqual(['storage_quotas_pkey']);
+      const [lock, repair] = await plansOf('Reconcile: repair', (on) => reconcilerOn(on).repair(light));
+      expect(lock?.fullScansOf('storage_quotas')).toBe(0);
       expect(repair?.fullScansOf('media_files')).toBe(0);
     });
   });

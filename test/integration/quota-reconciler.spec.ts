@@ -34,6 +34,20 @@ describe(QuotaReconciler.name, () => {
     expect(await alice.quota()).toMatchObject({ usedBytes: bytes.length, reservedBytes: 77 });
   });
 
+  it('opens the ledger of a user who has files and none', async () => {
+    const dave = mediadock.as('dave');
+    const bytes = await photo(60, 40);
+    const { id, userId } = await dave.upload(bytes, 'image/jpeg');
+    await mediadock.database.query('delete from storage_quotas where user_id = $1', [userId]);
+    expect(await reconciler.findDrift()).toEqual([
+      { userId, usedBytes: 0, actualUsedBytes: bytes.length, reservedBytes: 0, actualReservedBytes: 0 },
+    ]);
+    await reconciler.repair(userId);
+    expect(await reconciler.findDrift()).toEqual([]);
+    expect((await dave.delete(id)).status).toBe(204);
+    expect(await dave.quota()).toMatchObject({ usedBytes: 0 });
+  });
+
   it('repairs a ledger under way without losing what happens meanwhile', async () => {
     const bob = mediadock.as('bob');
     const { userId } = await bob.upload(await photo(60, 40), 'image/jpeg');

@@ -35,6 +35,12 @@ function isProblem(body: unknown): body is ProblemBody {
       (member) => typeof Reflect.get(body, member) === 'string',
     ) &&
     typeof Reflect.get(body, 'status') === 'number' &&
-    Object.hasOwn(PROBLEMS, String(Reflect.get(body, 'code')))
+    Object.hasOwn(PROBLEMS, String(Reflect.get(body, 'code'))) &&
+    saysWhere(Reflect.get(body, 'code'), Reflect.get(body, 'errors'))
   );
+}
+
+/** A request that is not valid is never refused without saying where. */
+function saysWhere(code: unknown, errors: unknown): boolean {
+  return code === 'validation_failed' ? Array.isArray(errors) && errors.length > 0 : errors === undefined;
 }

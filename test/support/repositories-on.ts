@@ -9,6 +9,7 @@ import type { NewMediaFile } from '../../src/media/media-file.row.js';
 import { MediaFilesRepository } from '../../src/media/media-files.repository.js';
 import { MediaLifecycleRepository } from '../../src/media/media-lifecycle.repository.js';
 import { SharedChangesRepository } from '../../src/media/shared-changes.repository.js';
+import { QuotaReconciler } from '../../src/quota/quota-reconciler.js';
 import { QuotaService } from '../../src/quota/quota.service.js';
 
 function quotaOn(database: Database): QuotaService {
@@ -21,6 +22,10 @@ export function filesOn(database: Database): MediaFilesRepository {
 
 export function batchesOn(database: Database): BatchUploadsRepository {
   return new BatchUploadsRepository(database, quotaOn(database));
+}
+
+export function reconcilerOn(database: Database): QuotaReconciler {
+  return new QuotaReconciler(database, quotaOn(database));
 }
 
 export function keysOn(database: Database): IdempotencyRepository {
