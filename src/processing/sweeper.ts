@@ -12,6 +12,7 @@ import type { MediaFile } from '../media/media-file.entity.js';
 import { AdvisoryLock, LOCKS } from '../database/advisory-lock.js';
 import { DatabaseServer } from '../database/database-server.js';
 import { IdempotencyRepository } from '../idempotency/idempotency.repository.js';
+import { MediaFilesRepository } from '../media/media-files.repository.js';
 import { MediaLifecycleRepository } from '../media/media-lifecycle.repository.js';
 import { JobQueue } from '../queue/job-queue.js';
 import { ObjectStorage } from '../storage/object-storage.js';
@@ -44,6 +45,7 @@ export class Sweeper implements OnApplicationBootstrap, OnModuleDestroy {
 
   constructor(
     private readonly lifecycle: MediaLifecycleRepository,
+    private readonly files: MediaFilesRepository,
     private readonly keys: IdempotencyRepository,
     private readonly remover: ObjectRemover,
     private readonly storage: ObjectStorage,
@@ -128,8 +130,7 @@ export class Sweeper implements OnApplicationBootstrap, OnModuleDestroy {
     await this.inBatches(
       () => this.lifecycle.findExpired(BATCH),
       async (file) => {
-        // Not ours to expire: a confirm that was under way when the window closed has made a file of it.
-        if (!file.isDiscarded && !(await this.lifecycle.markExpired(file.id))) {
+        if (!(await this.isDiscardedNow(file))) {
           return false;
         }
         await this.remover.removeAll(file);
@@ -137,6 +138,15 @@ export class Sweeper implements OnApplicationBootstrap, OnModuleDestroy {
       },
       'expired',
     );
+  }
+
+  /** Expires it, unless somebody was faster: a deletion, or a confirm that was under way when the window closed, and has made a file of it. */
+  private async isDiscardedNow(file: MediaFile): Promise<boolean> {
+    if (file.isDiscarded || (await this.lifecycle.markExpired(file.id))) {
+      return true;
+    }
+    const now = await this.files.find(file.id);
+    return now?.isDiscarded === true;
   }
 
   private async driveUnfinished(): Promise<void> {
