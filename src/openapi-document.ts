@@ -7,7 +7,8 @@ Uploads for your application: signed URLs, verification, thumbnails in the backg
 1. \`POST /v1/media/uploads\` with name, type and size: you get a signed URL.
 2. \`PUT\` the bytes there, with exactly the headers of the answer.
 3. \`POST /v1/media/{mediaFileId}/confirm\`: what has arrived is measured.
-4. \`GET /v1/media/{mediaFileId}\` until \`status\` is \`ready\`: thumbnails, size and placeholder are there.
+4. \`GET /v1/media/{mediaFileId}?waitFor=ready\` until \`status\` is \`ready\` or \`failed\`: when it is \`ready\`, thumbnails,
+   size and placeholder are there; when it is \`failed\`, \`processingError\` says why.
 
 Every error is \`application/problem+json\` (RFC 9457); program against its \`code\`, which never changes.
 All times are ISO 8601 in UTC, all sizes in bytes, all ids UUIDv7.

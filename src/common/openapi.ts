@@ -9,7 +9,11 @@ import {
 import { PROBLEMS, type ProblemCode } from './problem.js';
 
 export class FieldErrorDto {
-  @ApiProperty({ example: 'fileSize', description: 'The field, parameter or part that is wrong.' })
+  @ApiProperty({
+    example: 'fileSize',
+    description:
+      'The field, parameter or part that is wrong; or `body`, `path`, `host` or `request` when it is all of that.',
+  })
   field!: string;
 
   @ApiProperty({

@@ -3,7 +3,7 @@ import type { Value } from '../database/statement.js';
 
 /**
  * How long after an upload window has closed a PUT that began in time may still be arriving; requests are cut after
- * five minutes (`configure-app.ts`).
+ * five minutes (`connection-limits.ts`).
  */
 export const LEFTOVERS_GRACE_SECONDS = 600;
 

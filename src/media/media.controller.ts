@@ -28,7 +28,7 @@ export class MediaController {
       'Pages by an opaque cursor: no file is skipped or repeated, also while others are being added. Deleted files are never shown, failed ones only with `status=failed`.',
   })
   @ApiOkResponse({ type: MediaPageDto, description: 'One page.' })
-  @ApiUserProblems('validation_failed')
+  @ApiUserProblems('validation_failed', 'storage_unavailable')
   async list(
     @CurrentUserIfKnown() userId: string | null,
     @Query() query: ListMediaDto,
@@ -49,7 +49,7 @@ export class MediaController {
   })
   @ApiMediaFileId()
   @ApiOkResponse({ type: MediaFileDto, description: 'The file as it is now.' })
-  @ApiUserProblems('validation_failed', 'access_denied', 'user_not_found', 'not_found')
+  @ApiUserProblems('validation_failed', 'access_denied', 'user_not_found', 'not_found', 'storage_unavailable')
   async get(
     @CurrentUser() userId: string,
     @Param('mediaFileId', IdPipe) id: string,

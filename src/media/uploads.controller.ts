@@ -70,6 +70,7 @@ export class UploadsController {
     'file_too_large',
     'invalid_type',
     'idempotency_conflict',
+    'storage_unavailable',
   )
   async request(
     @CurrentUser() userId: string,
@@ -124,7 +125,7 @@ export class UploadsController {
   @ApiOperation({
     summary: 'Upload a small file directly',
     description:
-      'For files up to 1 MiB, in one request. The name and `Content-Type` of the part `file` are the declared name and type. The same bytes again by the same user answer 200 with the file that is there.',
+      'For files up to `DIRECT_UPLOAD_MAX_BYTES` (1 MiB unless the operator says otherwise), in one request. The name and `Content-Type` of the part `file` are the declared name and type. The same bytes again by the same user answer 200 with the file that is there.',
   })
   @ApiConsumes('multipart/form-data')
   @ApiBody({

@@ -82,6 +82,8 @@ const REQUEST: Record<string, Provocation> = {
     stage.call(stage.alice, 'Uploads_request', { json: { ...JPEG, fileSize: 10 * MEBIBYTE + 1 } }),
   '415 invalid_type': (stage) =>
     stage.call(stage.alice, 'Uploads_request', { json: { ...JPEG, mimeType: 'image/svg+xml' } }),
+  '503 storage_unavailable': (stage) =>
+    stage.withoutSigning(() => stage.call(stage.alice, 'Uploads_request', { json: JPEG })),
 };
 
 const CONFIRM: Record<string, Provocation> = {
@@ -141,6 +143,10 @@ const MEDIA: Record<string, Record<string, Provocation>> = {
       return stage.call(stage.alice, 'Media_list', { query: { limit: '100' } });
     },
     '400 validation_failed': (stage) => stage.call(stage.alice, 'Media_list', { query: { limit: '0' } }),
+    '503 storage_unavailable': async (stage) => {
+      await stage.newFile();
+      return stage.withoutSigning(() => stage.call(stage.alice, 'Media_list'));
+    },
   },
   Media_get: {
     ...oneFileCases('Media_get'),
@@ -148,6 +154,10 @@ const MEDIA: Record<string, Record<string, Provocation>> = {
       const { id } = await stage.newFile();
       await stage.alice.settled(id);
       return stage.call(stage.alice, 'Media_get', one(id));
+    },
+    '503 storage_unavailable': async (stage) => {
+      const { id } = await stage.newFile();
+      return stage.withoutSigning(() => stage.call(stage.alice, 'Media_get', one(id)));
     },
   },
   Media_delete: {

@@ -1,8 +1,10 @@
+import { vi } from 'vitest';
 import type { MediaFileDto } from '../../src/media/dto/media-file.dto.js';
 import type { UploadTicketDto } from '../../src/media/dto/upload-ticket.dto.js';
 import { JobQueue } from '../../src/queue/job-queue.js';
 import { LocalObjectStorage } from '../../src/storage/local/local-object-storage.js';
 import { ObjectStorage } from '../../src/storage/object-storage.js';
+import { StorageUnavailableError } from '../../src/storage/storage.errors.js';
 import { type Answer, type ApiClient, until } from './api-client.js';
 import { photo } from './images.js';
 import { OpenApiContract, type OperationRequest } from './openapi-contract.js';
@@ -11,7 +13,7 @@ import { startTestApp, type TestApp } from './test-app.js';
 /** Brings the service to give one particular answer. */
 export type Provocation = (stage: OpenApiStage) => Promise<Answer<unknown>>;
 
-/** Two applications, and the ways to bring them into every state that the document speaks of. Nothing is faked. */
+/** Two applications, and the ways to bring them into every state that the document speaks of. All real, but for `withoutSigning`. */
 export class OpenApiStage {
   private seed = 0;
 
@@ -147,6 +149,26 @@ export class OpenApiStage {
       return await action();
     } finally {
       await this.open.stack.storageUp();
+    }
+  }
+
+  /**
+   * Answers while no URL can be signed, which happens where the IAM API of Google signs them, and is away. The one fault that
+   * is made up: that is not within reach from here (`test/integration/gcs-workload-identity.spec.ts` has it on its own).
+   */
+  async withoutSigning<Result>(action: () => Promise<Result>): Promise<Result> {
+    const storage = this.open.app.get(ObjectStorage, { strict: false });
+    const away = new StorageUnavailableError('sign');
+    const spies = [
+      vi.spyOn(storage, 'signUpload').mockRejectedValue(away),
+      vi.spyOn(storage, 'readUrl').mockRejectedValue(away),
+    ];
+    try {
+      return await action();
+    } finally {
+      for (const spy of spies) {
+        spy.mockRestore();
+      }
     }
   }
 

@@ -10,7 +10,7 @@ export class RequestUploadDto {
     description:
       'What the user calls the file. Kept in lower case, with unsafe characters replaced, for display and downloads only.',
   })
-  @Length(1, 20_000, { message: 'fileName must have at least one character' })
+  @Length(1, 20_000, { message: 'fileName must have 1 to 20000 characters' })
   @IsString({ message: 'fileName must be a string' })
   fileName!: string;
 
