@@ -23,6 +23,7 @@ export interface DueWork {
 
 /** Ever more slowly, but at least once an hour. */
 const MAX_DRIVE_INTERVAL_SECONDS = 3600;
+const MANY_DRIVES = 3;
 
 /**
  * What workers and the sweeper do to media files. Each method is one conditional statement; those that settle a file
@@ -65,6 +66,11 @@ export class MediaLifecycleRepository {
       where id = ${id}
       returning timeout_count`);
     return row?.timeout_count ?? 0;
+  }
+
+  /** An attempt ended otherwise, so the next one that runs out of time is the first in a row. */
+  async forgetTimeouts(id: string): Promise<void> {
+    await this.database.rows(sql`update media_files set timeout_count = 0 where id = ${id}`);
   }
 
   /**
@@ -128,11 +134,22 @@ export class MediaLifecycleRepository {
       returning id, (deleted_at is not null or status = 'failed') as discarded`);
   }
 
-  /** Makes all unfinished work due now: for a start whose queue did not survive the last stop. */
+  /**
+   * Makes unfinished work due now: for a start whose queue did not survive the last stop. Not what has been driven several
+   * times already: if it is what ends the process each time, the others still get their turn in between.
+   */
   async makeAllDue(): Promise<void> {
     await this.database.rows(sql`
-      update media_files set drive_after = now(), drive_count = 0
-      where drive_after is not null and ${UNFINISHED}`);
+      update media_files set drive_after = now()
+      where drive_after > now() and drive_count < ${MANY_DRIVES} and ${UNFINISHED}`);
+  }
+
+  /** Gives back work that was taken on and could not be handed over, as if it had not been. */
+  async putBack(ids: readonly string[], intervalSeconds: number): Promise<void> {
+    await this.database.rows(sql`
+      update media_files
+      set drive_count = greatest(0, drive_count - 1), drive_after = least(drive_after, now() + ${seconds(intervalSeconds)})
+      where id = any(${ids}::uuid[]) and ${UNFINISHED}`);
   }
 
   async findLeftovers(limit: number): Promise<MediaFile[]> {

@@ -98,6 +98,9 @@ export class GenerateThumbnailsHandler {
         ? { code: 'processing_timeout', detail: error.message }
         : null;
     }
+    if (file.timeoutCount > 0) {
+      await this.lifecycle.forgetTimeouts(file.id);
+    }
     return null;
   }
 

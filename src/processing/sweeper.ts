@@ -13,7 +13,7 @@ import { AdvisoryLock, LOCKS } from '../database/advisory-lock.js';
 import { DatabaseServer } from '../database/database-server.js';
 import { IdempotencyRepository } from '../idempotency/idempotency.repository.js';
 import { MediaFilesRepository } from '../media/media-files.repository.js';
-import { MediaLifecycleRepository } from '../media/media-lifecycle.repository.js';
+import { type DueWork, MediaLifecycleRepository } from '../media/media-lifecycle.repository.js';
 import { JobQueue } from '../queue/job-queue.js';
 import { ObjectStorage } from '../storage/object-storage.js';
 import { ObjectRemover } from './object-remover.js';
@@ -152,17 +152,28 @@ export class Sweeper implements OnApplicationBootstrap, OnModuleDestroy {
   private async driveUnfinished(): Promise<void> {
     for (;;) {
       const due = await this.lifecycle.claimDueWork(BATCH, this.intervalSeconds);
-      for (const { id, discarded } of due) {
-        await this.queue.enqueue({
-          name: discarded ? 'delete_files' : 'generate_thumbnails',
-          mediaFileId: id,
-        });
+      const driven = await this.handOver(due);
+      this.metrics.sweptFiles.inc({ action: 'driven' }, driven);
+      if (driven < due.length) {
+        // Not its fault: were it to count, the work would be put off further and further while the queue is away.
+        const rest = due.slice(driven).map(({ id }) => id);
+        await this.lifecycle.putBack(rest, this.intervalSeconds);
       }
-      this.metrics.sweptFiles.inc({ action: 'driven' }, due.length);
-      if (due.length < BATCH || this.stopped) {
+      if (driven < BATCH || this.stopped) {
         return;
       }
     }
+  }
+
+  /** Stops at the first one that the queue does not take. @returns how many it took */
+  private async handOver(due: readonly DueWork[]): Promise<number> {
+    for (const [index, { id, discarded }] of due.entries()) {
+      const name = discarded ? 'delete_files' : 'generate_thumbnails';
+      if (!(await this.queue.enqueue({ name, mediaFileId: id }))) {
+        return index;
+      }
+    }
+    return due.length;
   }
 
   private async removeLeftovers(): Promise<void> {

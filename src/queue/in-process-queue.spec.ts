@@ -91,7 +91,7 @@ describe(InProcessQueue.name, () => {
     const metrics = new Metrics();
     const queue = new InProcessQueue(metrics, { concurrency: 1, attempts: 1, capacity: 1 });
     await queue.enqueue(thumbnails('a'));
-    await expect(queue.enqueue(thumbnails('b'))).resolves.toBeUndefined();
+    expect(await queue.enqueue(thumbnails('b'))).toBe(false);
     const failures = await metrics.enqueueFailures.get();
     expect(failures.values).toEqual([expect.objectContaining({ value: 1 })]);
   });

@@ -21,15 +21,18 @@ export abstract class JobQueue {
   /**
    * Call it after the commit. Never rejects: a queue that is down is logged and counted, and the sweeper makes up for it.
    *
+   * @returns false when the queue did not take it
    * @param isFirst promises that there has never been a job of this type for this file, so that no adapter has to look for a
    *   finished one that is in the way; wrongly promised, the job may not run before the sweeper drives it
    */
-  async enqueue(job: Job, { isFirst = false }: { isFirst?: boolean } = {}): Promise<void> {
+  async enqueue(job: Job, { isFirst = false }: { isFirst?: boolean } = {}): Promise<boolean> {
     try {
       await this.push(job, isFirst);
+      return true;
     } catch (error) {
       this.metrics.enqueueFailures.inc({ job: job.name });
       this.logger.warn({ err: error, job }, 'The queue did not take a job; the sweeper will drive it');
+      return false;
     }
   }
 

@@ -201,7 +201,7 @@ export function describeJobQueue(
       expect(first).toBe('still waiting');
       held.finish('a');
       await closing;
-      await expect(queue.enqueue(thumbnails('c'))).resolves.toBeUndefined();
+      await queue.enqueue(thumbnails('c'));
       expect(held.startedIds).toEqual(['a']);
     });
 

@@ -120,13 +120,13 @@ describe(`${BullJobQueue.name} and a Redis that goes away`, () => {
     const { queue } = await open();
     const held = new HeldHandler();
     queue.consume(held.handle);
-    await expect(queue.enqueue(thumbnails('a'))).resolves.toBeUndefined();
+    expect(await queue.enqueue(thumbnails('a'))).toBe(false);
     await expect(queue.check()).rejects.toThrow(OUTAGE);
     await expect(queue.depth()).rejects.toThrow(OUTAGE);
 
     await redis.start();
     await untilWell(queue);
-    await queue.enqueue(thumbnails('a'));
+    expect(await queue.enqueue(thumbnails('a'))).toBe(true);
     await held.untilStarted(1);
     held.finishAll();
   });

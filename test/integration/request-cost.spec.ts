@@ -55,6 +55,7 @@ describe('what a request costs', () => {
   beforeEach(() => {
     vi.spyOn(mediadock.app.get(JobQueue), 'enqueue').mockImplementation(async (job) => {
       jobs.push(job);
+      return true;
     });
   });
 

@@ -3,6 +3,7 @@ import { Metrics } from '../../src/common/metrics.js';
 import type { ProblemBody } from '../../src/common/problem.filter.js';
 import { MediaLifecycleRepository } from '../../src/media/media-lifecycle.repository.js';
 import { Sweeper } from '../../src/processing/sweeper.js';
+import { JobQueue } from '../../src/queue/job-queue.js';
 import { derivativeKey } from '../../src/storage/object-key.js';
 import { ObjectStorage } from '../../src/storage/object-storage.js';
 import { QuotaReconciler } from '../../src/quota/quota-reconciler.js';
@@ -123,6 +124,62 @@ describe(Sweeper.name, () => {
     await sql(
       "update media_files set status = 'pending', reservation_open = true, drive_after = null where id = $1",
       id,
+    );
+  });
+
+  it('does not put off more and more what the queue does not take', async () => {
+    const mia = mediadock.as('mia');
+    const file = await mia.upload(await photo(90, 60), 'image/jpeg');
+    await mia.settled(file.id);
+    const refusing = vi
+      .spyOn(mediadock.app.get(JobQueue, { strict: false }), 'enqueue')
+      .mockResolvedValue(false);
+    for (let pass = 0; pass < 3; pass++) {
+      await sql(
+        "update media_files set status = 'processing', drive_after = now() - interval '1 second' where id = $1",
+        file.id,
+      );
+      await sweeper.sweep();
+      expect(
+        await sql(
+          "select drive_count, drive_after <= now() + interval '1 hour' as soon from media_files where id = $1",
+          file.id,
+        ),
+      ).toEqual([{ drive_count: 0, soon: true }]);
+    }
+    expect(refusing).toHaveBeenCalled();
+    refusing.mockRestore();
+    await sql('update media_files set drive_after = now() where id = $1', file.id);
+    await sweeper.sweep();
+    expect((await mia.settled(file.id)).status).toBe('ready');
+  });
+
+  it('begins with everything after a stop, but for what it has begun with again and again', async () => {
+    const nina = mediadock.as('nina');
+    const ids = await Promise.all(
+      [0, 2, 3].map(async (drives) => {
+        const { body } = await nina.requestUpload({ fileName: 'x.png', mimeType: 'image/png', fileSize: 10 });
+        await sql(
+          "update media_files set status = 'processing', reservation_open = false, drive_after = now() + interval '1 hour', drive_count = $2 where id = $1",
+          body.mediaFileId,
+          drives,
+        );
+        return body.mediaFileId;
+      }),
+    );
+    await mediadock.app.get(MediaLifecycleRepository, { strict: false }).makeAllDue();
+    const rows = await sql(
+      'select drive_after <= now() as due, drive_count from media_files where id = any($1) order by drive_count',
+      ids,
+    );
+    expect(rows).toEqual([
+      { due: true, drive_count: 0 },
+      { due: true, drive_count: 2 },
+      { due: false, drive_count: 3 },
+    ]);
+    await sql(
+      "update media_files set status = 'pending', reservation_open = true, drive_after = null where id = any($1)",
+      ids,
     );
   });
 

@@ -55,13 +55,13 @@ export class BullJobQueue extends JobQueue implements OnModuleInit, OnApplicatio
   }
 
   /** In an outage, which has been logged, a line a job would only bury what matters. */
-  override async enqueue(job: Job, options?: { isFirst?: boolean }): Promise<void> {
+  override async enqueue(job: Job, options?: { isFirst?: boolean }): Promise<boolean> {
     if (this.redis.isDown) {
       this.metrics.enqueueFailures.inc({ job: job.name });
       this.logger.debug({ job }, 'Redis does not answer; the sweeper will drive this job');
-    } else {
-      await super.enqueue(job, options);
+      return false;
     }
+    return super.enqueue(job, options);
   }
 
   consume(handler: JobHandler): void {

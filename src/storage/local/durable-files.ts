@@ -83,9 +83,9 @@ export async function allSettledOrThrow(...works: Promise<void>[]): Promise<void
   await Promise.all(works);
 }
 
-/** Removes a file, if it is there. */
-export async function removeFile(path: string): Promise<void> {
-  await unlink(path).catch(nullIfMissing);
+/** @returns false when there was none */
+export async function removeFile(path: string): Promise<boolean> {
+  return (await unlink(path).catch(nullIfMissing)) !== null;
 }
 
 /** For `catch`: turns "nothing is there" into null, and lets every other error pass. */
@@ -236,7 +236,7 @@ export async function pruneEmptyDirectories(path: string, root: string): Promise
  */
 export async function removeStaleFiles(root: string, olderThan: Date): Promise<number> {
   let removed = 0;
-  for (const path of await filesBelow(root)) {
+  for await (const path of filesBelow(root)) {
     // The change time, for linking and renaming move it, while the modification time stays that of the bytes.
     const found = await stat(path).catch(nullIfMissing);
     if (found !== null && found.ctimeMs < olderThan.getTime()) {
@@ -248,9 +248,17 @@ export async function removeStaleFiles(root: string, olderThan: Date): Promise<n
   return removed;
 }
 
-async function filesBelow(root: string): Promise<string[]> {
-  const entries = await readdir(root, { recursive: true, withFileTypes: true }).catch(nullIfMissing);
-  return (entries ?? []).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+/** Folder by folder: one that is pruned meanwhile is no reason to know nothing of the others. */
+async function* filesBelow(folder: string): AsyncGenerator<string> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(nullIfMissing);
+  for (const entry of entries ?? []) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) {
+      yield* filesBelow(path);
+    } else if (entry.isFile()) {
+      yield path;
+    }
+  }
 }
 
 async function makeDirectoryDurably(path: string): Promise<void> {

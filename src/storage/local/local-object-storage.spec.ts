@@ -7,7 +7,8 @@ import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { until } from '../../../test/support/api-client.js';
 import { filesBelow } from '../../../test/support/files-below.js';
-import { derivativeKey, originalKey } from '../object-key.js';
+import { newKey, storageIn } from '../../../test/support/local-objects.js';
+import { derivativeKey } from '../object-key.js';
 import { ObjectNotFoundError, StorageUnavailableError } from '../storage.errors.js';
 import { versionOf } from './durable-files.js';
 import { LocalObjectStorage } from './local-object-storage.js';
@@ -15,34 +16,8 @@ import { LengthMismatchError, ObjectExistsError, UploadInterruptedError } from '
 import { ObjectPaths } from './object-path.js';
 
 const JPEG = { contentType: 'image/jpeg', originalFileName: 'holiday.jpg' };
-const USER = randomUUID();
 const IN_AN_HOUR = new Date(Date.now() + 3_600_000);
 const AN_HOUR_AGO = new Date(Date.now() - 3_600_000);
-
-function newKey(): string {
-  const createdAt = new Date('2026-03-01T00:00:00Z');
-  return originalKey({
-    userId: USER,
-    mediaType: 'image',
-    createdAt,
-    mediaFileId: randomUUID(),
-    extension: 'jpg',
-  });
-}
-
-function storageIn(folder: string, hardLinks = true): LocalObjectStorage {
-  return new LocalObjectStorage({
-    rootDir: folder,
-    bucket: 'media',
-    uploadBucket: 'uploads',
-    access: 'private',
-    publicBaseUrl: 'http://127.0.0.1:3000/v1/storage/media',
-    apiBaseUrl: 'http://127.0.0.1:3000',
-    signingKey: randomBytes(32),
-    readUrlTtlSeconds: 600,
-    hardLinks,
-  });
-}
 
 describe(LocalObjectStorage.name, () => {
   let rootDir: string;

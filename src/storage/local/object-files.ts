@@ -56,6 +56,10 @@ export class ObjectFiles {
   }
 
   async findMedia(key: string): Promise<StoredObject | null> {
+    return (await this.find(key)) ?? ((await this.adopt(key)) ? this.find(key) : null);
+  }
+
+  private async find(key: string): Promise<StoredObject | null> {
     const path = this.paths.object('media', key);
     for (let attempt = 0; attempt < FIND_ATTEMPTS; attempt++) {
       const version = await versionOrNull(path);
@@ -75,6 +79,13 @@ export class ObjectFiles {
    * or removed.
    */
   async open(area: StorageArea, key: string): Promise<OpenedFile | null> {
+    return (
+      (await this.openFound(area, key)) ??
+      (area === 'media' && (await this.adopt(key)) ? this.openFound(area, key) : null)
+    );
+  }
+
+  private async openFound(area: StorageArea, key: string): Promise<OpenedFile | null> {
     const path = this.paths.object(area, key);
     for (let attempt = 0; attempt < FIND_ATTEMPTS; attempt++) {
       const file = await openToRead(path).catch(nullIfMissing);
@@ -141,10 +152,12 @@ export class ObjectFiles {
     }
     // The sidecar first: without it the object is gone for every reader, and while the bytes are there, a second
     // try after a crash still knows what the sidecar was called.
-    await this.sidecars.remove(key, version.generation, area);
+    if (!(await this.sidecars.remove(key, version.generation, area)) && area === 'media') {
+      await this.sidecars.removeStrays(key, null);
+    }
     await this.temporaries.withOne(async (temporary) => {
       // Taken aside, then looked at: it may be a newer object than the one above.
-      await rename(path, temporary).catch(nullIfMissing);
+      await takeAside(path, temporary);
       const taken = await versionOrNull(temporary);
       if (taken !== null && taken.generation !== version.generation) {
         await this.sidecars.remove(key, taken.generation, area);
@@ -242,8 +255,23 @@ export class ObjectFiles {
     await rename(temporary, path);
     await syncDirectory(dirname(path));
     if (replaced !== null && replaced.generation !== version.generation) {
-      await this.sidecars.remove(key, replaced.generation);
+      const removed = await this.sidecars.remove(key, replaced.generation);
+      await (removed || this.sidecars.removeStrays(key, version.generation));
     }
+  }
+
+  /** For bytes that have kept their place, and are not the file any more that their label was made for. */
+  private async adopt(key: string): Promise<boolean> {
+    const path = this.paths.object('media', key);
+    const version = await versionOrNull(path);
+    if (version === null || !(await this.sidecars.adopt(key, version.generation))) {
+      return false;
+    }
+    if ((await versionOrNull(path))?.generation !== version.generation) {
+      await this.sidecars.remove(key, version.generation);
+      return false;
+    }
+    return true;
   }
 
   /** Closes what is not. */
@@ -280,5 +308,13 @@ export class ObjectFiles {
     // The bytes of a file never change, only which file lies at a path: if it is the right one now, it was the right
     // one while it was copied.
     return (await versionOrNull(source))?.generation === generation ? versionOf(to) : null;
+  }
+}
+
+/** Does nothing when there is nothing. The folder for temporary files may be what is missing: a backup can leave out what is empty. */
+async function takeAside(path: string, temporary: string): Promise<void> {
+  const moved = await rename(path, temporary).then(() => true, nullIfMissing);
+  if (moved === null && (await versionOrNull(path)) !== null) {
+    await inDirectory(dirname(temporary), () => rename(path, temporary)).catch(nullIfMissing);
   }
 }

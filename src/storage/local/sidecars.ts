@@ -1,8 +1,14 @@
-import { dirname } from 'node:path';
+import { lstat, readdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import type { ObjectMetadata, StorageArea } from '../object-storage.js';
-import { inDirectory, removeFile } from './durable-files.js';
+import { inDirectory, nullIfMissing, removeFile } from './durable-files.js';
 import { readLabel, writeLabel } from './labels.js';
 import type { ObjectPaths } from './object-path.js';
+
+/** What follows the name of an object in that of its sidecar. */
+const GENERATION = /^\.[0-9a-f]{32}\.json$/;
+/** No put takes as long as this between its label and its bytes. */
+const SETTLED_MS = 60_000;
 
 /** What is kept beside an object. */
 export interface Sidecar extends ObjectMetadata {
@@ -32,8 +38,47 @@ export class Sidecars {
     await inDirectory(dirname(path), () => writeLabel(path, JSON.stringify(sidecar), this.paths.temporary()));
   }
 
-  /** Uploads have had some, too, in what an earlier version has written. */
-  async remove(key: string, generation: string, area: StorageArea = 'media'): Promise<void> {
-    await removeFile(this.paths.sidecar(area, key, generation));
+  /**
+   * Uploads have had some, too, in what an earlier version has written.
+   *
+   * @returns false when there was none
+   */
+  async remove(key: string, generation: string, area: StorageArea = 'media'): Promise<boolean> {
+    return removeFile(this.paths.sidecar(area, key, generation));
+  }
+
+  /**
+   * Gives bytes the label that lies beside them under the name of another generation. A backup that was restored has made
+   * copies: other files, with generations of their own.
+   *
+   * @returns false when there is none that is certainly theirs
+   */
+  async adopt(key: string, generation: string): Promise<boolean> {
+    const [stray, ...others] = await this.strays(key);
+    const json = stray === undefined || others.length > 0 ? null : await readLabel(stray);
+    if (stray === undefined || json === null) {
+      return false;
+    }
+    await this.write(key, generation, JSON.parse(json));
+    await removeFile(stray);
+    return true;
+  }
+
+  /** Removes what nobody is going to look for by its name. @param but the generation that is there now, if any */
+  async removeStrays(key: string, but: string | null): Promise<void> {
+    const kept = but === null ? null : this.paths.sidecar('media', key, but);
+    const strays = (await this.strays(key)).filter((path) => path !== kept);
+    await Promise.all(strays.map((path) => removeFile(path)));
+  }
+
+  /** Labels beside an object, whatever their generation, that are too old to belong to bytes that are just being put there. */
+  private async strays(key: string): Promise<string[]> {
+    const path = this.paths.object('media', key);
+    const ofThisKey = (name: string): boolean =>
+      name.startsWith(`${basename(path)}.`) && GENERATION.test(name.slice(basename(path).length));
+    const names = (await readdir(dirname(path)).catch(nullIfMissing)) ?? [];
+    const paths = names.filter(ofThisKey).map((name) => join(dirname(path), name));
+    const found = await Promise.all(paths.map((label) => lstat(label).catch(nullIfMissing)));
+    return paths.filter((_label, index) => Date.now() - (found[index]?.ctimeMs ?? Infinity) > SETTLED_MS);
   }
 }
