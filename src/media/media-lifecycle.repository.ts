@@ -140,8 +140,8 @@ export class MediaLifecycleRepository {
    */
   async makeAllDue(): Promise<void> {
     await this.database.rows(sql`
-      update media_files set drive_after = now()
-      where drive_after > now() and drive_count < ${MANY_DRIVES} and ${UNFINISHED}`);
+      update media_files set drive_after = least(drive_after, now())
+      where drive_after is not null and drive_count < ${MANY_DRIVES} and ${UNFINISHED}`);
   }
 
   /** Gives back work that was taken on and could not be handed over, as if it had not been. */

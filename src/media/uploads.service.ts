@@ -132,7 +132,8 @@ export class UploadsService {
       await requireDeclared(head, file);
     } catch (error) {
       if (error instanceof ProblemError) {
-        await this.storage.delete('uploads', file.storageKey);
+        // Only what was looked at: the right bytes may have come meanwhile, when two confirmed the wrong ones.
+        await this.storage.delete('uploads', file.storageKey, head.generation);
       }
       throw error;
     }

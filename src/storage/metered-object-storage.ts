@@ -48,8 +48,8 @@ export class MeteredObjectStorage extends ObjectStorage {
     return this.measure('put', () => this.driver.put(key, body, metadata));
   }
 
-  delete(area: StorageArea, key: string): Promise<void> {
-    return this.measure('delete', () => this.driver.delete(area, key));
+  delete(area: StorageArea, key: string, generation?: string): Promise<void> {
+    return this.measure('delete', () => this.driver.delete(area, key, generation));
   }
 
   /** Not measured: with public access it is string concatenation, three times a listed file. */

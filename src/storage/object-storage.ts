@@ -75,8 +75,12 @@ export abstract class ObjectStorage {
   /** Writes a whole object into the media area, replacing what is there: visible in full, or not at all. */
   abstract put(key: string, body: Buffer, metadata: ObjectMetadata): Promise<void>;
 
-  /** Idempotent: no error when there is no such object. */
-  abstract delete(area: StorageArea, key: string): Promise<void>;
+  /**
+   * Idempotent: no error when there is no such object.
+   *
+   * @param generation leaves alone what has replaced the object of this generation meanwhile
+   */
+  abstract delete(area: StorageArea, key: string, generation?: string): Promise<void>;
 
   /**
    * A URL from which a browser can read an object of the media area: plain with `STORAGE_ACCESS=public`, signed

@@ -282,6 +282,18 @@ export function describeObjectStorage(name: string, makeSubject: () => Promise<O
         await expect(storage.delete('uploads', newKey())).resolves.toBeUndefined();
       });
 
+      it('removes the generation that it is told, and none that has replaced it', async () => {
+        const key = newKey();
+        await harness.upload(key, Buffer.from('wrong'));
+        const wrong = await harness.generationOf('uploads', key);
+        await storage.delete('uploads', key, wrong);
+        expect(await storage.stat('uploads', key)).toBeNull();
+
+        await harness.upload(key, Buffer.from('right!'));
+        await storage.delete('uploads', key, wrong);
+        expect(await storage.stat('uploads', key)).toMatchObject({ size: 6 });
+      });
+
       it('succeeds for each of many at once', async () => {
         const key = newKey();
         await storage.put(key, Buffer.from('abc'), JPEG);

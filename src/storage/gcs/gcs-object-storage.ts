@@ -158,14 +158,13 @@ export class GcsObjectStorage extends ObjectStorage {
     });
   }
 
-  override async delete(area: StorageArea, key: string): Promise<void> {
-    const found = await this.find('delete', area, key);
-    if (found === null) {
+  override async delete(area: StorageArea, key: string, generation?: string): Promise<void> {
+    const ifGenerationMatch = generation ?? (await this.find('delete', area, key))?.generation;
+    if (ifGenerationMatch === undefined) {
       return;
     }
     const file = this.fileOf(area, key);
     try {
-      const ifGenerationMatch = String(found.generation);
       await this.calls.run('delete', () => file.delete({ ifGenerationMatch }));
     } catch (error) {
       // Gone, or gone and written anew since.

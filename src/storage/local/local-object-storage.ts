@@ -161,8 +161,8 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
     await translateErrors('put', () => this.files.replace(key, body, { contentType, originalFileName }));
   }
 
-  override async delete(area: StorageArea, key: string): Promise<void> {
-    await translateErrors('delete', () => this.files.remove(area, key));
+  override async delete(area: StorageArea, key: string, generation?: string): Promise<void> {
+    await translateErrors('delete', () => this.files.remove(area, key, generation));
   }
 
   override async readUrl(key: string): Promise<string> {

@@ -143,11 +143,11 @@ export class ObjectFiles {
     );
   }
 
-  /** Removes an object and the folders left empty by that; does nothing when there is none. */
-  async remove(area: StorageArea, key: string): Promise<void> {
+  /** Removes an object, in any generation or only in one, and the folders left empty by that; does nothing when there is none. */
+  async remove(area: StorageArea, key: string, generation?: string): Promise<void> {
     const path = this.paths.object(area, key);
     const version = await versionOrNull(path);
-    if (version === null) {
+    if (version === null || version.generation !== (generation ?? version.generation)) {
       return;
     }
     // The sidecar first: without it the object is gone for every reader, and while the bytes are there, a second
@@ -160,7 +160,9 @@ export class ObjectFiles {
       await takeAside(path, temporary);
       const taken = await versionOrNull(temporary);
       if (taken !== null && taken.generation !== version.generation) {
-        await this.sidecars.remove(key, taken.generation, area);
+        await (generation === undefined
+          ? this.sidecars.remove(key, taken.generation, area)
+          : moveIfAbsent(temporary, path, this.hardLinks));
       }
     });
     await syncDirectory(dirname(path));
