@@ -3,9 +3,15 @@ import { defineConfig } from 'vitest/config';
 /** What an application promises whatever it stands on: run once on the embedded parts, and once on those of production. */
 const ON_EVERY_STACK = ['test/e2e/**/*.spec.ts', 'test/integration/sweeper.spec.ts'];
 /** But once will do for what neither queue nor storage, in which the two differ, has a say in. */
-const SAME_ON_EITHER = ['authentication', 'malformed-requests', 'security-headers', 'token-keys'].map(
-  (name) => `test/e2e/${name}.spec.ts`,
-);
+const SAME_ON_EITHER = [
+  'authentication',
+  'bad-input',
+  'batch-limits',
+  'malformed-requests',
+  'paging',
+  'security-headers',
+  'token-keys',
+].map((name) => `test/e2e/${name}.spec.ts`);
 
 export default defineConfig({
   test: {

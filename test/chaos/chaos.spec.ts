@@ -7,7 +7,7 @@ import { printFigures, runOptions } from '../support/run-options.js';
 import { Havoc } from './havoc.js';
 import { Load } from './load.js';
 
-const { seconds, seed } = runOptions({ seconds: 15 });
+const { seconds, seed } = runOptions({ seconds: 10 });
 const USERS = 6;
 /** Dead workers are missed after a minute; work that failed often is taken up ever more slowly. */
 const REST_TIMEOUT_MS = 300_000;

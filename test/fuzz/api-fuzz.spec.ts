@@ -6,7 +6,7 @@ import { untilWaiting } from '../support/waiting.js';
 import { Ground } from './api-ground.js';
 import { Fuzzer } from './api-fuzzer.js';
 
-const { seconds, count, seed } = runOptions({ seconds: 12 });
+const { seconds, count, seed } = runOptions({ seconds: 9 });
 /** Requests under way at once. */
 const IN_FLIGHT = 6;
 

@@ -13,7 +13,7 @@ import { CODES, flawOf } from './image-verdict.js';
 import { ImageWorkbench } from './image-workbench.js';
 import { makeMutant, type Mutant } from './mutations.js';
 
-const { count, seed } = runOptions({ count: 1_500 });
+const { count, seed } = runOptions({ count: 2_000 });
 
 /** Files with the worker at once. */
 const IN_FLIGHT = 4;
