@@ -108,14 +108,14 @@ describe('the process', () => {
     const installation = await install();
     const killed = await start(installation);
     const alice = await installation.as('alice');
-    const large = await photo(4000, 3000);
-    const files = await Promise.all(Array.from({ length: 8 }, () => alice.upload(large, 'image/jpeg')));
+    const large = await photo(2000, 1500);
+    const files = await Promise.all(Array.from({ length: 12 }, () => alice.upload(large, 'image/jpeg')));
     expect(await killed.end('SIGKILL')).toBe('SIGKILL');
 
     const revived = await start(installation);
     const settled = await Promise.all(files.map(({ id }) => alice.settled(id)));
-    expect(settled.map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 'ready'));
-    expect(await alice.quota()).toMatchObject({ usedBytes: 8 * large.length, reservedBytes: 0 });
+    expect(settled.map(({ status }) => status)).toEqual(files.map(() => 'ready'));
+    expect(await alice.quota()).toMatchObject({ usedBytes: files.length * large.length, reservedBytes: 0 });
     const reconciled = await installation.command('quota-reconcile', '--dry-run');
     expect(reconciled.stdout).toContain('Every ledger agrees');
     expect(await revived.end('SIGTERM')).toBe(0);
