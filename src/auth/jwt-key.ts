@@ -3,9 +3,8 @@ import { callbackify } from 'node:util';
 import jwt, { type Algorithm } from 'jsonwebtoken';
 import type { SecretOrKeyProvider } from 'passport-jwt';
 import type { AppConfig } from '../config/app-config.js';
-import { ProblemError } from '../common/problem.js';
 import type { Secrets } from '../config/secrets.js';
-import { KeySetUnreadableError, RemoteKeySet } from './remote-key-set.js';
+import { RemoteKeySet } from './remote-key-set.js';
 
 type KeyOptions = { algorithms: Algorithm[] } & { secretOrKeyProvider: SecretOrKeyProvider };
 
@@ -43,22 +42,15 @@ function always(key: KeyObject): KeyProvider {
   return (_token, done) => done(null, key);
 }
 
-/** A token of an unknown key is the client's fault; a key set that cannot be read is not, and must not sign users out. */
 function oneOf(keys: RemoteKeySet): KeyProvider {
   return callbackify(async (token: string): Promise<KeyObject> => {
     const header = decode(token)?.header;
-    const key = header === undefined ? null : await keys.keyFor(header).catch(asProblem);
+    const key = header === undefined ? null : await keys.keyFor(header);
     if (key === null) {
       throw new Error('There is no such key');
     }
     return key;
   });
-}
-
-function asProblem(error: unknown): never {
-  throw error instanceof KeySetUnreadableError
-    ? new ProblemError('internal', error.message, {}, { cause: error })
-    : error;
 }
 
 /**

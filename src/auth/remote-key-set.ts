@@ -2,6 +2,7 @@ import { KeyObject } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import type { RemoteJWKSet } from 'jose';
 import type { JwtHeader } from 'jsonwebtoken';
+import { ProblemError } from '../common/problem.js';
 
 /** In milliseconds. */
 interface Timing {
@@ -31,12 +32,15 @@ interface OpenKeySet {
   readonly isAbsence: (error: unknown) => boolean;
 }
 
-/** The provider cannot be read now, so it is not known whether there is such a key. */
-export class KeySetUnreadableError extends Error {
+/**
+ * The provider cannot be read now, so it is not known whether there is such a key. That is not the client's fault, as a token of
+ * an unknown key is, and must not sign users out.
+ */
+export class KeySetUnreadableError extends ProblemError {
   override readonly name = 'KeySetUnreadableError';
 
-  constructor(cause?: unknown) {
-    super('The keys that verify tokens cannot be read now', { cause });
+  constructor(cause: unknown) {
+    super('internal', 'The keys that verify tokens cannot be read now', {}, { cause });
   }
 }
 

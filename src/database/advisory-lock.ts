@@ -110,6 +110,7 @@ export class AdvisoryLock {
 
   /** For what is answered at once or not at all: the wait for the lock itself has no end. */
   private soon(text: string, values: readonly number[] = []): QueryConfig {
+    // The types of pg know the time-out of a client only, not that of a query.
     const query = { text, values: [...values], query_timeout: this.answerTimeoutMs };
     return query;
   }

@@ -130,7 +130,7 @@ export class Sweeper implements OnApplicationBootstrap, OnModuleDestroy {
     await this.inBatches(
       () => this.lifecycle.findExpired(BATCH),
       async (file) => {
-        if (!(await this.isDiscardedNow(file))) {
+        if (!(await this.expire(file))) {
           return false;
         }
         await this.remover.removeAll(file);
@@ -140,8 +140,8 @@ export class Sweeper implements OnApplicationBootstrap, OnModuleDestroy {
     );
   }
 
-  /** Expires it, unless somebody was faster: a deletion, or a confirm that was under way when the window closed, and has made a file of it. */
-  private async isDiscardedNow(file: MediaFile): Promise<boolean> {
+  /** @returns false when a confirm, which was under way when the window closed, has made a file of it; a deletion may have been faster, too */
+  private async expire(file: MediaFile): Promise<boolean> {
     if (file.isDiscarded || (await this.lifecycle.markExpired(file.id))) {
       return true;
     }

@@ -48,10 +48,8 @@ describe(AdvisoryLock.name, () => {
   });
 
   it('does not wait for a server that says nothing any more', async () => {
-    const address = new URL(database.url);
-    const proxy = await TcpProxy.start(Number(address.port));
-    address.port = String(proxy.port);
-    const cutOff = new AdvisoryLock(address.href, KEY, 200);
+    const { proxy, url } = await TcpProxy.before(database.url);
+    const cutOff = new AdvisoryLock(url, KEY, 200);
     try {
       expect(await cutOff.tryAcquire()).toBe(true);
       proxy.swallow();

@@ -51,25 +51,26 @@ describe(RedisConnections.name, () => {
   });
 
   it('comes back to a Redis that was slow, and then too busy for the question whether it is there', async () => {
-    const [script, killer] = [1, 2].map(() => new Redis(redis.port, { enableReadyCheck: false }));
-    await killer?.config('SET', 'lua-time-limit', String(1.5 * QUICK.answer));
+    const killer = new Redis(redis.port, { enableReadyCheck: false });
+    const script = killer.duplicate();
+    await killer.config('SET', 'lua-time-limit', String(1.5 * QUICK.answer));
     await ping();
-    const endless = script?.eval('while true do end', 0).catch((error: Error) => error.message);
+    const endless = script.eval('while true do end', 0).catch((error: Error) => error.message);
     await expect(ping()).rejects.toThrow(NoAnswerError);
     const refusal = await until(
       async () =>
-        killer?.ping().then(
+        killer.ping().then(
           () => null,
           (error: Error) => error.message,
-        ) ?? null,
+        ),
       'Redis to be too busy',
     );
     expect(refusal).toMatch(/^BUSY/);
-    await killer?.script('KILL');
+    await killer.script('KILL');
     expect(await endless).toMatch(/kill/i);
     expect(await until(() => ping().catch(() => null), 'an answer')).toBe('PONG');
     expect(log.lines('Redis answers again')).toHaveLength(1);
-    await Promise.all([script?.quit(), killer?.quit()]);
+    await Promise.all([script.quit(), killer.quit()]);
   });
 
   it('passes on what Redis refuses, without taking it for an outage', async () => {

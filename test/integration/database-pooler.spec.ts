@@ -16,10 +16,9 @@ describe('the connections of an application behind a pooler', () => {
 
   beforeAll(async () => {
     database = await createTestDatabase();
-    const direct = new URL(database.url);
-    around = await TcpProxy.start(Number(direct.port));
-    direct.port = String(around.port);
-    mediadock = await startTestApp({ DATABASE_URL: database.url, DATABASE_DIRECT_URL: direct.href });
+    const direct = await TcpProxy.before(database.url);
+    around = direct.proxy;
+    mediadock = await startTestApp({ DATABASE_URL: database.url, DATABASE_DIRECT_URL: direct.url });
   });
   afterAll(async () => {
     await mediadock.close();

@@ -275,10 +275,16 @@ describe('a request with an Idempotency-Key that was cut off', () => {
       await other.query('begin');
       await other.query('lock table media_files in access exclusive mode');
       const slow = client.json<UploadTicketDto>(UPLOADS, request, 'k');
-      await until(async () => ((await waiting()) === 1 ? true : null), 'the first request to wait');
+      await until(
+        async () => ((await mediadock.database.lockWaits()) === 1 ? true : null),
+        'the first request to wait',
+      );
       await endLease();
       const successor = client.json<UploadTicketDto>(UPLOADS, request, 'k');
-      await until(async () => ((await waiting()) === 2 ? true : null), 'the second request to wait');
+      await until(
+        async () => ((await mediadock.database.lockWaits()) === 2 ? true : null),
+        'the second request to wait',
+      );
       await other.query('rollback');
       const answers = await Promise.all([slow, successor]);
       const tickets = answers.filter(({ status }) => status === 201);
@@ -292,14 +298,6 @@ describe('a request with an Idempotency-Key that was cut off', () => {
   it('leaves every ledger as its rows say', async () => {
     await expect(get(QuotaReconciler).findDrift()).resolves.toEqual([]);
   });
-
-  async function waiting(): Promise<number> {
-    const [row] = await sql(
-      `select count(*)::int as count from pg_stat_activity
-       where datname = current_database() and wait_event_type = 'Lock'`,
-    );
-    return Number(row?.['count']);
-  }
 });
 
 const answering = (text: string) => async () => ({ status: 201, body: { text }, final: true });

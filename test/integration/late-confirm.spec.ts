@@ -38,8 +38,12 @@ describe('a confirm that is under way when the window closes', () => {
   const originals = async (id: string) =>
     (await mediadock.stack.objects()).filter((path) => path.startsWith('media/') && path.includes(id));
 
-  async function there(query: string, ...values: unknown[]): Promise<true | null> {
-    return (await mediadock.database.query(query, values)).length > 0 ? true : null;
+  async function isOver(id: string): Promise<true | null> {
+    const rows = await mediadock.database.query(
+      'select 1 from media_files where id = $1 and upload_expires_at <= now()',
+      [id],
+    );
+    return rows.length > 0 ? true : null;
   }
 
   it('keeps its bytes from a sweeper that had the upload in hand', async () => {
@@ -53,16 +57,10 @@ describe('a confirm that is under way when the window closes', () => {
     await endWindow(id, 3);
     const confirming = alice.confirm(id);
     await until(
-      () =>
-        there(
-          "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
-        ),
+      async () => ((await mediadock.database.lockWaits()) > 0 ? true : null),
       'the confirm to wait for the ledger',
     );
-    await until(
-      () => there('select 1 from media_files where id = $1 and upload_expires_at <= now()', id),
-      'the window to close',
-    );
+    await until(() => isOver(id), 'the window to close');
     const find = lifecycle.findExpired.bind(lifecycle);
     vi.spyOn(lifecycle, 'findExpired').mockImplementationOnce(async (limit) => {
       const found = await find(limit);

@@ -70,7 +70,10 @@ describe('a change of a file that moves the ledger', () => {
       await other.query('begin');
       await other.query('select 1 from storage_quotas where user_id = $1 for update', [subject.userId]);
       const changing = change(subject);
-      await until(async () => ((await waiting()) > 0 ? true : null), 'the change to wait for the ledger');
+      await until(
+        async () => ((await mediadock.database.lockWaits()) > 0 ? true : null),
+        'the change to wait for the ledger',
+      );
       await expect(
         other.query('select 1 from media_files where id = $1 for update nowait', [subject.id]),
       ).resolves.toMatchObject({ rowCount: 1 });
@@ -85,10 +88,16 @@ describe('a change of a file that moves the ledger', () => {
     await other.query('begin');
     await other.query('select 1 from storage_quotas where user_id = $1 for update', [userId]);
     const confirming = files.confirm({ id, userId }, null, 30);
-    await until(async () => ((await waiting()) === 1 ? true : null), 'the confirm to wait');
+    await until(
+      async () => ((await mediadock.database.lockWaits()) === 1 ? true : null),
+      'the confirm to wait',
+    );
     // Its snapshot is one of before the confirm, and its turn comes after it.
     const deleting = files.delete(id, userId, 30);
-    await until(async () => ((await waiting()) === 2 ? true : null), 'the deletion to wait behind it');
+    await until(
+      async () => ((await mediadock.database.lockWaits()) === 2 ? true : null),
+      'the deletion to wait behind it',
+    );
     await other.query('rollback');
 
     expect(await confirming).toMatchObject({ status: 'processing' });
@@ -121,12 +130,5 @@ describe('a change of a file that moves the ledger', () => {
       'select used_bytes, reserved_bytes from storage_quotas where user_id = $1',
       [userId],
     );
-  }
-
-  async function waiting(): Promise<number> {
-    const rows = await mediadock.database.query(
-      `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-    );
-    return rows.length;
   }
 });

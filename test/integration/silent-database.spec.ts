@@ -21,11 +21,10 @@ describe('a PostgreSQL that says nothing any more', () => {
 
   beforeAll(async () => {
     server = await createTestDatabase();
-    const address = new URL(server.url);
-    proxy = await TcpProxy.start(Number(address.port));
-    address.port = String(proxy.port);
+    const before = await TcpProxy.before(server.url);
+    proxy = before.proxy;
     orm = await MikroORM.init({
-      ...ormOptions(address.href, POOL_SIZE, PATIENCE_MS),
+      ...ormOptions(before.url, POOL_SIZE, PATIENCE_MS),
       entities: [UserProfile],
     });
     database = new Database(await PreparedStatements.on(orm, true));

@@ -189,13 +189,12 @@ describe('waiting without notifications', () => {
 
   beforeAll(async () => {
     database = await createTestDatabase();
-    const url = new URL(database.url);
-    direct = await TcpProxy.start(Number(url.port));
-    url.port = String(direct.port);
+    const way = await TcpProxy.before(database.url);
+    direct = way.proxy;
     mediadock = await startTestApp({
       SWEEP_INTERVAL_SECONDS: '3600',
       DATABASE_URL: database.url,
-      DATABASE_DIRECT_URL: url.href,
+      DATABASE_DIRECT_URL: way.url,
     });
   });
   afterAll(async () => {

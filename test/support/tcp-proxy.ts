@@ -29,6 +29,14 @@ export class TcpProxy {
     return proxy;
   }
 
+  /** In front of the server that this URL names. @returns it, and the URL that leads through it */
+  static async before(url: string): Promise<{ proxy: TcpProxy; url: string }> {
+    const through = new URL(url);
+    const proxy = await TcpProxy.start(Number(through.port));
+    through.port = String(proxy.port);
+    return { proxy, url: through.href };
+  }
+
   /** New connections go to this port from now on. */
   retarget(port: number): void {
     this.target = port;

@@ -6,6 +6,8 @@ export interface TestDatabase {
   readonly url: string;
   /** Runs a statement beside the application, as an operator would. */
   query<Row extends object>(text: string, values?: unknown[]): Promise<Row[]>;
+  /** How many of its connections wait for a lock. */
+  lockWaits(): Promise<number>;
   drop(): Promise<void>;
 }
 
@@ -23,6 +25,12 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     query: async <Row extends object>(text: string, values: unknown[] = []) => {
       const result = await client.query<Row>(text, values);
       return result.rows;
+    },
+    lockWaits: async () => {
+      const result = await client.query(
+        `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      );
+      return result.rows.length;
     },
     drop: async () => {
       await client.end();

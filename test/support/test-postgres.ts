@@ -19,10 +19,8 @@ export class TestPostgres {
     const folder = await makeDataFolder('postgres');
     await plantSeed(folder);
     const server = await EmbeddedPostgres.start({ dataDir: folder });
-    const url = new URL(server.url);
-    const proxy = await TcpProxy.start(Number(url.port));
-    url.port = String(proxy.port);
-    return new TestPostgres(url.href, folder, proxy, server);
+    const { proxy, url } = await TcpProxy.before(server.url);
+    return new TestPostgres(url, folder, proxy, server);
   }
 
   /** A statement of the test's own, on a connection of its own: the server may have been another one a moment ago. */

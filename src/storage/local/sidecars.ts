@@ -34,8 +34,7 @@ export class Sidecars {
 
   /** Whoever flushes the folder makes it last. Does nothing when it is there. */
   async write(key: string, generation: string, sidecar: Sidecar): Promise<void> {
-    const path = this.paths.sidecar('media', key, generation);
-    await inDirectory(dirname(path), () => writeLabel(path, JSON.stringify(sidecar), this.paths.temporary()));
+    await this.writeJson(key, generation, JSON.stringify(sidecar));
   }
 
   /**
@@ -55,11 +54,14 @@ export class Sidecars {
    */
   async adopt(key: string, generation: string): Promise<boolean> {
     const [stray, ...others] = await this.strays(key);
-    const json = stray === undefined || others.length > 0 ? null : await readLabel(stray);
-    if (stray === undefined || json === null) {
+    if (stray === undefined || others.length > 0) {
       return false;
     }
-    await this.write(key, generation, JSON.parse(json));
+    const json = await readLabel(stray);
+    if (json === null) {
+      return false;
+    }
+    await this.writeJson(key, generation, json);
     await removeFile(stray);
     return true;
   }
@@ -69,6 +71,11 @@ export class Sidecars {
     const kept = but === null ? null : this.paths.sidecar('media', key, but);
     const strays = (await this.strays(key)).filter((path) => path !== kept);
     await Promise.all(strays.map((path) => removeFile(path)));
+  }
+
+  private async writeJson(key: string, generation: string, json: string): Promise<void> {
+    const path = this.paths.sidecar('media', key, generation);
+    await inDirectory(dirname(path), () => writeLabel(path, json, this.paths.temporary()));
   }
 
   /** Labels beside an object, whatever their generation, that are too old to belong to bytes that are just being put there. */
