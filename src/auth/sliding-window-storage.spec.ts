@@ -26,6 +26,18 @@ describe(SlidingWindowStorage.name, () => {
     expect(await hit()).toMatchObject({ isBlocked: false, totalHits: 1 });
   });
 
+  it('tells a block of a minute as 60 seconds, also by a clock that counts fractions of milliseconds', async () => {
+    let sinceStart = 30_000;
+    const sut = new SlidingWindowStorage(() => sinceStart);
+    const told = new Set<number>();
+    for (let user = 0; user < 1_000; user += 1) {
+      sinceStart += 0.1;
+      await sut.increment(`user-${user}`, MINUTE, 1, MINUTE);
+      told.add((await sut.increment(`user-${user}`, MINUTE, 1, MINUTE)).timeToBlockExpire);
+    }
+    expect([...told]).toEqual([60]);
+  });
+
   it('never lets more than the limit through in any minute, however the hits are spread', async () => {
     const sut = storage();
     const through: number[] = [];

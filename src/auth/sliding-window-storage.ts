@@ -27,7 +27,9 @@ export class SlidingWindowStorage implements ThrottlerStorage {
   async increment(key: string, ttl: number, limit: number, blockDuration: number): Promise<Record> {
     const window = this.windows.get(key) ?? new Window(ttl);
     this.windows.set(key, window);
-    return window.hit(this.now(), limit, blockDuration);
+    // Whole milliseconds: with fractions, what is added to a time and taken away again can come out a little longer, and
+    // a minute would be told as 61 seconds.
+    return window.hit(Math.floor(this.now()), limit, blockDuration);
   }
 }
 
