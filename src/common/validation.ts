@@ -20,9 +20,13 @@ export function createValidationPipe(): ValidationPipe {
   });
 }
 
-/** The transformer recurses, and so ends at the depth of the stack. */
+/**
+ * The transformer recurses, and so ends at the depth of the stack; and it passes over what is named like a member of every
+ * object (`toString`, `__proto__`), so that nobody would call it unknown.
+ */
 class BodyPipe extends ValidationPipe {
   override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
+    requireNoInheritedNames(value);
     try {
       return await super.transform(value, metadata);
     } catch (error) {
@@ -32,6 +36,20 @@ class BodyPipe extends ValidationPipe {
       throw error;
     }
   }
+}
+
+/** @throws ProblemError `validation_failed`, as for any other unknown field */
+function requireNoInheritedNames(value: unknown): void {
+  const fields = typeof value === 'object' && value !== null ? Object.keys(value) : [];
+  const errors = fields.filter((field) => field in Object.prototype).map(unknownField);
+  if (errors.length > 0) {
+    throw new ProblemError('validation_failed', errors.map(({ message }) => message).join('; '), { errors });
+  }
+}
+
+/** In the words of class-validator. */
+export function unknownField(field: string): FieldError {
+  return { field, message: `property ${field} should not exist` };
 }
 
 function flatten(errors: readonly ValidationError[], parent = ''): FieldError[] {

@@ -3,6 +3,7 @@ import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hasErrorCode } from '../common/error-code.js';
 import type { AppConfig } from './app-config.js';
+import { ConfigError } from './parse-environment.js';
 
 /** Keys that this installation makes for itself. Never logged, never part of the configuration. */
 export interface Secrets {
@@ -17,7 +18,11 @@ export const SECRETS = Symbol('SECRETS');
 
 const SECRET_BYTES = 32;
 
-/** Reads the secrets below `DATA_DIR/secrets`, making the ones that are needed and not there yet. */
+/**
+ * Reads the secrets below `DATA_DIR/secrets`, making the ones that are needed and not there yet.
+ *
+ * @throws ConfigError when one of them is too short to be one
+ */
 export async function loadSecrets(config: AppConfig): Promise<Secrets> {
   const folder = join(config.dataDir, 'secrets');
   const configured = config.auth.key.kind === 'secret' ? config.auth.key.secret : null;
@@ -32,10 +37,20 @@ export async function loadSecrets(config: AppConfig): Promise<Secrets> {
 
 async function readOrMake(folder: string, name: string): Promise<string> {
   const path = join(folder, name);
-  const existing = await readIfThere(path);
-  if (existing !== null) {
-    return existing;
+  return requireWhole((await readIfThere(path)) ?? (await make(folder, path)), path);
+}
+
+/** A file that a full disk or a restore has left empty must not become a key that everybody can guess. */
+function requireWhole(secret: string, path: string): string {
+  if (Buffer.from(secret, 'base64url').length < SECRET_BYTES) {
+    throw new ConfigError([
+      `${path} holds no secret of ${SECRET_BYTES} bytes: restore it, or delete it for a new one, with which what the old one signed is void`,
+    ]);
   }
+  return secret;
+}
+
+async function make(folder: string, path: string): Promise<string> {
   // Only the last folder is for nobody else: the database server, under its own account, has to get through the first.
   await mkdir(dirname(folder), { recursive: true });
   await mkdir(folder, { recursive: true, mode: 0o700 });

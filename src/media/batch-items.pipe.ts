@@ -1,6 +1,6 @@
 import { Injectable, type PipeTransform } from '@nestjs/common';
 import { type FieldError, invalidField, ProblemError } from '../common/problem.js';
-import { createValidationPipe } from '../common/validation.js';
+import { createValidationPipe, unknownField } from '../common/validation.js';
 import { RequestUploadDto } from './dto/request-upload.dto.js';
 
 export const MAX_BATCH_ITEMS = 100;
@@ -45,10 +45,7 @@ export class BatchItemsPipe implements PipeTransform<unknown, Promise<BatchItem[
 
 function itemsOf(body: unknown): unknown[] {
   const { items, ...others }: { items?: unknown } = isObject(body) ? body : {};
-  const errors: FieldError[] = Object.keys(others).map((field) => ({
-    field,
-    message: `property ${field} should not exist`,
-  }));
+  const errors: FieldError[] = Object.keys(others).map(unknownField);
   if (Array.isArray(items) && items.length >= 1 && items.length <= MAX_BATCH_ITEMS && errors.length === 0) {
     return items;
   }
