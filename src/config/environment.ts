@@ -14,7 +14,7 @@ import {
   MinLength,
 } from 'class-validator';
 
-const POSITIVE_INTEGER = /^\d{1,15}$/;
+const POSITIVE_INTEGER = /^\d{1,16}$/;
 
 /** Leaves what is not a whole number as it is, so that validation can name it instead of a silent NaN. */
 function Whole(minimum: number, maximum: number): PropertyDecorator {
@@ -35,15 +35,28 @@ function OneOf(...choices: readonly string[]): PropertyDecorator {
     IsIn(choices, { message: `${String(key)} must be one of: ${choices.join(', ')}` })(target, key);
 }
 
-function HttpUrl(protocols: string[] = ['http', 'https']): PropertyDecorator {
-  return (target, key) =>
+function HttpUrl({ query }: { query: boolean } = { query: true }): PropertyDecorator {
+  return (target, key) => {
+    const rest = query ? '' : ', without query, fragment and password: paths are put behind it';
+    const message = `${String(key)} must be a URL that starts with http:// or https://${rest}`;
     IsUrl(
-      { protocols, require_protocol: true, require_tld: false },
       {
-        message: `${String(key)} must be a URL that starts with ${protocols.map((p) => `${p}://`).join(' or ')}`,
+        protocols: ['http', 'https'],
+        require_protocol: true,
+        require_tld: false,
+        // Service names in a Compose file may have them.
+        allow_underscores: true,
+        allow_query_components: query,
+        allow_fragments: query,
+        disallow_auth: !query,
       },
+      { message },
     )(target, key);
+  };
 }
+
+/** One that other URLs begin with, which clients get to see. */
+const BaseUrl = () => HttpUrl({ query: false });
 
 const MEBIBYTE = 1024 * 1024;
 const BUCKET_NAME = /^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/;
@@ -67,7 +80,7 @@ export class Environment {
   ROLE: Role = 'all';
 
   @IsOptional()
-  @HttpUrl()
+  @BaseUrl()
   PUBLIC_BASE_URL?: string;
 
   @IsString()
@@ -124,7 +137,7 @@ export class Environment {
   STORAGE_ACCESS: StorageAccess = 'public';
 
   @IsOptional()
-  @HttpUrl()
+  @BaseUrl()
   STORAGE_PUBLIC_BASE_URL?: string;
 
   @IsOptional()
@@ -132,7 +145,7 @@ export class Environment {
   GCS_PROJECT_ID?: string;
 
   @IsOptional()
-  @HttpUrl()
+  @BaseUrl()
   GCS_API_ENDPOINT?: string;
 
   @IsOptional()

@@ -14,10 +14,10 @@ function mistakesIn(environment: RawEnvironment): readonly string[] {
   return [];
 }
 
-function pem(type: 'rsa' | 'ec' | 'ed25519'): string {
+function pem(type: 'rsa' | 'ec' | 'ed25519', bits = 2048): string {
   const { publicKey } =
     type === 'rsa'
-      ? generateKeyPairSync('rsa', { modulusLength: 2048 })
+      ? generateKeyPairSync('rsa', { modulusLength: bits })
       : type === 'ec'
         ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
         : generateKeyPairSync('ed25519');
@@ -87,6 +87,32 @@ describe(parseEnvironment.name, () => {
     ]);
   });
 
+  it.each(['PUBLIC_BASE_URL', 'STORAGE_PUBLIC_BASE_URL', 'GCS_API_ENDPOINT'])(
+    'takes nothing for %s behind which no path can be put, or that tells a password to every client',
+    (name) => {
+      const paths = ['http://media_api:3000', 'https://media.example.com/base/', 'http://[::1]:3000'];
+      expect(paths.flatMap((url) => mistakesIn({ [name]: url }))).toEqual([]);
+      for (const url of [
+        'https://a.example.com/?x=1',
+        'https://a.example.com/#f',
+        'https://u:p@a.example.com',
+      ]) {
+        expect(mistakesIn({ [name]: url })).toEqual([expect.stringContaining(`${name} must be a URL`)]);
+      }
+    },
+  );
+
+  it('takes a key set from a URL with a query', () => {
+    const url = 'https://id.example.com/keys?tenant=1';
+    expect(parseEnvironment({ JWT_JWKS_URL: url }).auth.key).toEqual({ kind: 'jwks', url });
+  });
+
+  it('counts bytes as far as a number can', () => {
+    expect(parseEnvironment({ QUOTA_BYTES: '1000000000000000' }).media.quotaBytes).toBe(1e15);
+    expect(parseEnvironment({ QUOTA_BYTES: '9007199254740991' }).media.quotaBytes).toBe(2 ** 53 - 1);
+    expect(mistakesIn({ QUOTA_BYTES: '9007199254740992' })).toHaveLength(1);
+  });
+
   it('never repeats a secret in a mistake', () => {
     const secret = 'short-and-secret';
     const mistakes = mistakesIn({ NODE_ENV: 'production', ALLOW_EMBEDDED: 'true', JWT_SECRET: secret });
@@ -145,6 +171,17 @@ describe(parseEnvironment.name, () => {
       'JWT_PUBLIC_KEY must be a public key in PEM form',
     ]);
     expect(mistakesIn({ JWT_PUBLIC_KEY: pem('ed25519') })[0]).toContain('must be an RSA key');
+    expect(mistakesIn({ JWT_PUBLIC_KEY: pem('rsa', 1024) })).toEqual([
+      'JWT_PUBLIC_KEY must have at least 2048 bits',
+    ]);
+  });
+
+  it('takes no private key for a public one', () => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    const mistakes = mistakesIn({ JWT_PUBLIC_KEY: key });
+    expect(mistakes).toEqual([expect.stringContaining('JWT_PUBLIC_KEY is a private key')]);
+    expect(mistakes.join()).not.toContain(key.split('\n')[1]);
   });
 
   it('refuses two ways of verifying tokens at once', () => {

@@ -25,6 +25,8 @@ export class ConfigError extends Error {
 
 /** RFC 7518, section 3.2: a key for HS256 has at least as many bits as its hash. */
 const MIN_SECRET_BYTES = 32;
+/** RFC 7518, section 3.3. */
+const MIN_RSA_BITS = 2048;
 
 /**
  * Turns the environment into the one typed configuration.
@@ -75,11 +77,18 @@ function parsePublicKey(text: string, mistakes: string[]): JwtKeyConfig {
   let algorithm: 'RS256' | 'ES256' = 'RS256';
   try {
     const key = createPublicKey(pem);
-    const curve = key.asymmetricKeyDetails?.namedCurve;
+    const { namedCurve: curve, modulusLength: bits = 0 } = key.asymmetricKeyDetails ?? {};
     if (key.asymmetricKeyType === 'ec' && curve === 'prime256v1') {
       algorithm = 'ES256';
     } else if (key.asymmetricKeyType !== 'rsa') {
       mistakes.push('JWT_PUBLIC_KEY must be an RSA key (RS256) or an EC key on P-256 (ES256)');
+    } else if (bits < MIN_RSA_BITS) {
+      mistakes.push(`JWT_PUBLIC_KEY must have at least ${MIN_RSA_BITS} bits`);
+    }
+    if (pem.includes('PRIVATE KEY')) {
+      mistakes.push(
+        'JWT_PUBLIC_KEY is a private key: whoever has that can issue tokens, so give only the public one',
+      );
     }
   } catch {
     mistakes.push('JWT_PUBLIC_KEY must be a public key in PEM form');

@@ -11,9 +11,9 @@ beforeEach(async () => {
 });
 afterEach(async () => rm(dataDir, { recursive: true }));
 
-describe(loadSecrets.name, () => {
-  const load = () => loadSecrets(parseEnvironment({ DATA_DIR: dataDir }));
+const load = () => loadSecrets(parseEnvironment({ DATA_DIR: dataDir }));
 
+describe(loadSecrets.name, () => {
   it('makes what is missing once, of 32 random bytes each, also for many that start at once', async () => {
     const loaded = await Promise.all(Array.from({ length: 10 }, load));
     loaded.push(await load());

@@ -37,17 +37,20 @@ export class MediaFilesService {
     return requireOwn(await this.settled.whenSettled(id, () => this.get(id, userId), patience), userId);
   }
 
-  async list(userId: string, query: ListMediaDto): Promise<MediaPage> {
-    const rows = await this.files.page({
-      userId,
-      mediaType: query.mediaType,
-      status: query.status,
-      after: query.cursor === undefined ? null : decodeCursor(query.cursor),
-      limit: query.limit,
-    });
-    const files = rows.slice(0, query.limit);
+  /**
+   * @param userId null for somebody without a profile, who has no files; what is wrong with the query is wrong all the same
+   * @throws ProblemError `validation_failed` for a cursor that is none
+   */
+  async list(userId: string | null, query: ListMediaDto): Promise<MediaPage> {
+    const after = query.cursor === undefined ? null : decodeCursor(query.cursor);
+    if (userId === null) {
+      return { files: [], nextCursor: null };
+    }
+    const { mediaType, status, limit } = query;
+    const rows = await this.files.page({ userId, mediaType, status, after, limit });
+    const files = rows.slice(0, limit);
     const last = files.at(-1);
-    return { files, nextCursor: last && rows.length > query.limit ? encodeCursor(last) : null };
+    return { files, nextCursor: last && rows.length > limit ? encodeCursor(last) : null };
   }
 
   /** Soft delete now, bytes in the background. @throws ProblemError `not_found`, `access_denied` */

@@ -188,6 +188,7 @@ describe('USER_PROVISIONING=manual', () => {
       status: 200,
       body: { items: [], hasMore: false, nextCursor: null },
     });
+    expect(refusalOf(await bob.list<unknown>({ cursor: 'garbage' }))).toBe('400 validation_failed');
     expect(await profilesOf(mediadock, 'bob')).toEqual([]);
 
     await expect(addUser(mediadock, 'bob')).resolves.toMatchObject({ created: true });
