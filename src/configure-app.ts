@@ -17,8 +17,10 @@ import { limitConnections, oneRequestAtATime } from './connection-limits.js';
 import { buildOpenApi } from './openapi-document.js';
 import { JobQueue } from './queue/job-queue.js';
 
-/** The largest JSON body that any route has use for. */
+/** More than any request for one file has use for. */
 const JSON_BODY_LIMIT = '64kb';
+/** A hundred names of 255 bytes in any script, with every character escaped, and hashes. */
+const BATCH_BODY_LIMIT = '256kb';
 const CORS_MAX_AGE_SECONDS = 3600;
 
 /** What every request goes through before it reaches a controller; the same in production and in tests. */
@@ -45,6 +47,7 @@ export async function configureApp(app: NestExpressApplication, config: AppConfi
   if (config.role === 'worker') {
     app.use(['/v1', '/docs', '/docs-json'], answerNotServedHere);
   }
+  app.useBodyParser('json', { limit: BATCH_BODY_LIMIT, strict: true, type: isBatchToRead });
   app.useBodyParser('json', { limit: JSON_BODY_LIMIT, strict: true, type: isJsonToRead });
   setRoutes(app);
   app.useGlobalPipes(createValidationPipe());
@@ -127,6 +130,10 @@ function isJsonToRead(request: IncomingMessage): boolean {
     request.method === 'POST' &&
     /^application\/json[ \t]*(?:;|$)/i.test(request.headers['content-type'] ?? '')
   );
+}
+
+function isBatchToRead(request: IncomingMessage): boolean {
+  return /^\/v1\/media\/uploads\/batch\/?(?:\?|$)/i.test(request.url ?? '') && isJsonToRead(request);
 }
 
 function answerWhatIsNoRequest(server: Server): void {

@@ -11,6 +11,7 @@ Uploads for your application: signed URLs, verification, thumbnails in the backg
    size and placeholder are there; when it is \`failed\`, \`processingError\` says why.
 
 Every error is \`application/problem+json\` (RFC 9457); program against its \`code\`, which never changes.
+A JSON body may have up to 64 kB, that of a batch up to 256 kB; what is larger is \`validation_failed\`.
 All times are ISO 8601 in UTC, all sizes in bytes, all ids UUIDv7.
 `;
 

@@ -32,7 +32,7 @@ export class BatchUploadsController {
   @ApiOperation({
     summary: 'Request many signed upload URLs at once',
     description:
-      'Up to 100 upload requests in one, decided as if they had come one after the other: an item that does not fit into the quota is refused, and a smaller one after it may still fit. An item that is refused, or malformed, does not keep the others from being answered. Counts as as many requests as it has items under the rate limit. With an `Idempotency-Key`, an answer that has an item with a status of 500 or more is not kept: repeat it to get the missing URLs, for the same files.',
+      'Up to 100 upload requests in one, decided as if they had come one after the other: an item that does not fit into the quota is refused, and a smaller one after it may still fit. An item that is refused, or malformed, does not keep the others from being answered. Counts as as many requests as it has items under the rate limit. The body may have up to 256 kB. With an `Idempotency-Key`, an answer that has an item with a status of 500 or more is not kept: repeat it to get the missing URLs, for the same files.',
   })
   @ApiIdempotencyKey()
   @ApiBody({ type: BatchUploadsDto })

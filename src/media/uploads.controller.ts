@@ -99,6 +99,7 @@ export class UploadsController {
       'Measures what has arrived (size, type) and starts the processing. Bytes that do not hold are deleted; put the right ones and confirm again while the URL is valid.',
   })
   @ApiMediaFileId()
+  @ApiBody({ type: ConfirmUploadDto, required: false })
   @ApiOkResponse({ type: MediaFileDto, description: 'The file, in `processing`.' })
   @ApiUserProblems(
     'validation_failed',

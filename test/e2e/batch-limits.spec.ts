@@ -33,6 +33,26 @@ describe('a batch and the quota', () => {
     return client;
   }
 
+  it('has room for a hundred long names in any script, also with every character escaped, and for no more', async () => {
+    const item = {
+      fileName: `${String.raw`\u0434`.repeat(251)}.jpg`,
+      mimeType: 'image/jpeg',
+      fileSize: 1,
+      contentHash: 'a1'.repeat(32),
+    };
+    const text = (padding: string) =>
+      `{"items":[${Array.from({ length: 100 }, () => JSON.stringify(item).replaceAll('\\\\', '\\')).join()}]${padding}}`;
+    const send = (body: string) =>
+      mediadock.as('grace').send<{ items: { status: number }[] }>('POST', '/v1/media/uploads/batch', {
+        body,
+        headers: { 'content-type': 'application/json' },
+      });
+    const answer = await send(text(''));
+    expect(answer.status).toBe(200);
+    expect(answer.body.items.map(({ status }) => status)).toEqual(Array.from({ length: 100 }, () => 201));
+    expect((await send(text(' '.repeat(256 * 1024)))).body).toMatchObject({ code: 'validation_failed' });
+  });
+
   async function refusals(): Promise<number> {
     const { body } = await mediadock.anonymous().send<string>('GET', '/metrics');
     return Number(/^mediadock_quota_refusals_total (\d+)/m.exec(body)?.[1]);

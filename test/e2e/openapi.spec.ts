@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { PROBLEMS } from '../../src/common/problem.js';
 import { casesOn } from '../support/openapi-cases.js';
@@ -28,6 +30,16 @@ describe('the OpenAPI document against the running service', () => {
     const real = CASES.map(({ operation, outcome }) => `${operation}: ${outcome}`);
     expect(documented.toSorted()).toEqual(real.toSorted());
   });
+
+  it.runIf(inject('stack') === 'embedded')(
+    'is the one that the repository has: `npm run openapi` writes it anew',
+    async () => {
+      const committed: unknown = JSON.parse(
+        await readFile(join(import.meta.dirname, '../../openapi.json'), 'utf8'),
+      );
+      expect(committed).toEqual(stage.contract.document);
+    },
+  );
 
   it.each(CASES)('$operation answers $outcome as documented', async ({ operation, outcome, provoke }) => {
     const answer = await provoke(stage);
