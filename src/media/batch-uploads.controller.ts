@@ -51,8 +51,12 @@ export class BatchUploadsController {
     const reply = await this.idempotency.run(
       { userId, route: `POST ${PATH}`, key, body: () => items.map(whatItAsksFor) },
       {
-        start: async (claim) =>
-          this.presenter.present(await this.batches.request(userId, items, claim), PATH),
+        start: async (claim) => {
+          const results = await this.batches.request(userId, items, claim);
+          return claim === null
+            ? this.presenter.presentOnce(userId, results, PATH)
+            : this.presenter.present(results, PATH);
+        },
         resume: async (ids) => {
           const results = await this.batches.resume(userId, items, ids);
           return results && this.presenter.present(results, PATH);

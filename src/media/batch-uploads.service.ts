@@ -7,7 +7,7 @@ import type { RequestUploadDto } from './dto/request-upload.dto.js';
 import { MediaFile } from './media-file.entity.js';
 import type { NewMediaFile } from './media-file.row.js';
 import { MediaFilesRepository } from './media-files.repository.js';
-import { isOfUse } from './upload-checks.js';
+import { closedBecause, isOfUse, uploadExpired } from './upload-checks.js';
 import { UploadsService } from './uploads.service.js';
 
 /** What became of an item: a new row without its URL yet, the file that has these bytes already, or why not. */
@@ -47,7 +47,7 @@ export class BatchUploadsService {
 
   /**
    * The batch that an earlier request made and did not answer. Items for which it made no row were refused or there
-   * already, and are not tried again.
+   * already, and are not tried again; those whose row is of no use any more say why.
    *
    * @returns null when none of its rows is of use any more
    */
@@ -65,7 +65,7 @@ export class BatchUploadsService {
     return decided.map((item, index) => {
       const file = byId.get(mediaFileIds[index] ?? null);
       if (file !== undefined) {
-        return { file };
+        return isOfUse(file) ? { file } : (closedBecause(file) ?? uploadExpired());
       }
       return 'row' in item
         ? new ProblemError(

@@ -3,7 +3,7 @@ import { type RawBuilder, sql } from 'kysely';
 import { Database } from '../database/database.js';
 import { type Query, Statement, type Value, type Values } from '../database/statement.js';
 import type { Claim } from '../idempotency/claim.js';
-import { free, hold, settle } from '../quota/quota-ledger.js';
+import { FILES_BY_OWNER, free, hold, release, settle } from '../quota/quota-ledger.js';
 import { QuotaService } from '../quota/quota.service.js';
 import { byId, LEFTOVERS_GRACE_SECONDS, liveWith, OPEN, seconds } from './conditions.js';
 import { insertFrom, newFileIfReserved } from './insertion.js';
@@ -164,6 +164,19 @@ export class MediaFilesRepository {
         returning media_files.*, status in ('processing', 'ready') as settled),
       ledger as (${free()})
       select ${COLUMNS}, ${tellSettled()} from file`);
+  }
+
+  /** Takes pending files back as if they had never been asked for: nobody has been given a URL to them. */
+  async withdraw(userId: string, ids: readonly string[]): Promise<void> {
+    await this.database.rows(sql`
+      with owner as (${hold(userId)}),
+      file as (
+        delete from media_files using owner
+        where id = any(${ids}::uuid[])
+          and (media_files.user_id = owner.user_id and status = 'pending' and reservation_open and deleted_at is null) is true
+        returning media_files.*),
+      ledger as (${release(FILES_BY_OWNER)})
+      select id from file`);
   }
 
   private async one(query: Query<MediaFileRow>): Promise<MediaFile | null> {

@@ -1,11 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { APP_CONFIG, type AppConfig } from '../config/app-config.js';
-import { ProblemError } from '../common/problem.js';
 import { JobQueue } from '../queue/job-queue.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
 import type { ListMediaDto } from './dto/list-media.dto.js';
 import type { MediaFile } from './media-file.entity.js';
 import { MediaFilesRepository } from './media-files.repository.js';
+import { notFound, requireOwn } from './ownership.js';
 import { type Patience, SettledFiles } from './settled-files.js';
 
 export interface MediaPage {
@@ -59,21 +59,8 @@ export class MediaFilesService {
     if (deleted === null) {
       requireOwn(await this.files.find(id), userId);
       // Own and not deleted now, though it was not a moment ago: somebody undid a deletion by hand.
-      throw new ProblemError('not_found', NOT_FOUND);
+      throw notFound();
     }
     await this.queue.enqueue({ name: 'delete_files', mediaFileId: id });
   }
-}
-
-const NOT_FOUND = 'There is no such media file';
-
-/** @throws ProblemError `not_found` (also for deleted files, whoever owned them), `access_denied` */
-export function requireOwn(file: MediaFile | null, userId: string): MediaFile {
-  if (file === null || file.deletedAt !== null) {
-    throw new ProblemError('not_found', NOT_FOUND);
-  }
-  if (file.userId !== userId) {
-    throw new ProblemError('access_denied', 'This media file belongs to somebody else');
-  }
-  return file;
 }

@@ -3,6 +3,7 @@ import { ProblemError } from '../common/problem.js';
 import type { ObjectHead } from '../storage/object-storage.js';
 import { ACCEPTED_MIME_TYPES, type AcceptedType, acceptedType } from './media-types.js';
 import type { MediaFile } from './media-file.entity.js';
+import { notFound } from './ownership.js';
 import { sniffMimeType } from './sniff.js';
 
 /** @throws ProblemError `invalid_type` */
@@ -51,4 +52,24 @@ export async function requireDeclared(head: ObjectHead, file: MediaFile): Promis
 export function isOfUse(file: MediaFile): boolean {
   const open = file.status !== 'pending' || file.uploadExpiresAt.getTime() > Date.now();
   return open && !file.isDiscarded;
+}
+
+/** Why nothing can be put and confirmed for this file any more; null when it can. */
+export function closedBecause(file: MediaFile): ProblemError | null {
+  if (file.deletedAt !== null) {
+    return notFound();
+  }
+  const expired = file.status === 'pending' && file.uploadExpiresAt.getTime() <= Date.now();
+  if (expired || file.processingError === 'upload_expired') {
+    return uploadExpired();
+  }
+  return file.status === 'pending'
+    ? null
+    : new ProblemError('invalid_status', `Only a pending file can be confirmed; this one is ${file.status}`, {
+        currentStatus: file.status,
+      });
+}
+
+export function uploadExpired(): ProblemError {
+  return new ProblemError('upload_expired', 'The upload window has closed: request a new upload URL');
 }

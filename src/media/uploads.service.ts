@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { APP_CONFIG, type AppConfig } from '../config/app-config.js';
 import { newId } from '../common/new-id.js';
 import { ProblemError } from '../common/problem.js';
@@ -10,12 +10,19 @@ import { ObjectNotFoundError } from '../storage/storage.errors.js';
 import type { RequestUploadDto } from './dto/request-upload.dto.js';
 import { sanitizeFileName } from './file-name.js';
 import type { MediaFile } from './media-file.entity.js';
-import { requireOwn } from './media-files.service.js';
+import { notFound, requireOwn } from './ownership.js';
 import type { NewMediaFile } from './media-file.row.js';
 import { MediaFilesRepository } from './media-files.repository.js';
 import type { AcceptedType } from './media-types.js';
 import { SNIFF_BYTES } from './sniff.js';
-import { isOfUse, requireAcceptedType, requireDeclared, requireSizeWithin } from './upload-checks.js';
+import {
+  closedBecause,
+  isOfUse,
+  requireAcceptedType,
+  requireDeclared,
+  requireSizeWithin,
+  uploadExpired,
+} from './upload-checks.js';
 
 export type UploadRequestResult =
   { readonly duplicate: MediaFile } | { readonly file: MediaFile; readonly upload: SignedUpload };
@@ -23,6 +30,8 @@ export type UploadRequestResult =
 /** Uploads through a signed URL: request, (the client puts the bytes), confirm. */
 @Injectable()
 export class UploadsService {
+  private readonly logger = new Logger(UploadsService.name);
+
   constructor(
     private readonly files: MediaFilesRepository,
     private readonly storage: ObjectStorage,
@@ -30,7 +39,10 @@ export class UploadsService {
     @Inject(APP_CONFIG) private readonly config: AppConfig,
   ) {}
 
-  /** @throws ProblemError `invalid_type`, `file_too_large`, `quota_exceeded`, `storage_unavailable` */
+  /**
+   * @param claim of a request that may be repeated: what it has made is then kept, also if its URL could not be signed
+   * @throws ProblemError `invalid_type`, `file_too_large`, `quota_exceeded`, `storage_unavailable`
+   */
   async request(
     userId: string,
     dto: RequestUploadDto,
@@ -41,7 +53,15 @@ export class UploadsService {
     if (duplicate !== null) {
       return { duplicate };
     }
-    return this.withUrl(await this.files.insertReserving(this.newUpload(userId, dto, type), claim));
+    const file = await this.files.insertReserving(this.newUpload(userId, dto, type), claim);
+    try {
+      return await this.withUrl(file);
+    } catch (error) {
+      if (claim === null) {
+        await this.withdraw(userId, [file]);
+      }
+      throw error;
+    }
   }
 
   /** The upload that an earlier request made and did not answer; null when it is of no use any more. */
@@ -57,7 +77,18 @@ export class UploadsService {
     return type;
   }
 
-  /** @throws ProblemError `storage_unavailable`; the reservation then ends with the window */
+  /**
+   * Ends the reservations of files whose URLs could not be signed, and that nobody can ask for again. While signing is
+   * down, clients that try over and over would use up their quota with them.
+   */
+  async withdraw(userId: string, files: readonly MediaFile[]): Promise<void> {
+    const ids = files.map(({ id }) => id);
+    await this.files.withdraw(userId, ids).catch((error: unknown) => {
+      this.logger.warn({ err: error }, 'Reservations without a URL stay until their window closes');
+    });
+  }
+
+  /** @throws ProblemError `storage_unavailable` */
   async withUrl(file: MediaFile): Promise<UploadRequestResult> {
     const upload = await this.storage.signUpload({
       key: file.storageKey,
@@ -78,7 +109,10 @@ export class UploadsService {
    */
   async confirm(id: string, userId: string): Promise<MediaFile> {
     const file = requireOwn(await this.files.find(id), userId);
-    requireOpen(file);
+    const closed = closedBecause(file);
+    if (closed !== null) {
+      throw closed;
+    }
     await this.verifyAndPromote(file);
     const confirmed = await this.files.confirm(file, null, this.config.worker.sweepIntervalSeconds);
     if (confirmed === null) {
@@ -151,15 +185,8 @@ export class UploadsService {
       // still pending may have another confirm under way, and the sweeper if it has not.
       await this.storage.delete('media', before.storageKey);
     }
-    try {
-      requireOpen(requireOwn(now, before.userId));
-    } catch (error) {
-      if (error instanceof ProblemError) {
-        return error;
-      }
-      throw error;
-    }
-    return new ProblemError('upload_expired', EXPIRED);
+    // Still open by our clock, when by the database's its window had closed.
+    return (now === null ? notFound() : closedBecause(now)) ?? uploadExpired();
   }
 }
 
@@ -169,23 +196,4 @@ function asNotFound(detail: string): (error: unknown) => never {
       ? new ProblemError('file_not_found', detail, {}, { cause })
       : cause;
   };
-}
-
-const EXPIRED = 'The upload window has closed: request a new upload URL';
-
-/** @throws ProblemError `upload_expired`, `invalid_status` */
-function requireOpen(file: MediaFile): void {
-  const expired = file.status === 'pending' && file.uploadExpiresAt.getTime() <= Date.now();
-  if (expired || file.processingError === 'upload_expired') {
-    throw new ProblemError('upload_expired', EXPIRED);
-  }
-  if (file.status !== 'pending') {
-    throw new ProblemError(
-      'invalid_status',
-      `Only a pending file can be confirmed; this one is ${file.status}`,
-      {
-        currentStatus: file.status,
-      },
-    );
-  }
 }

@@ -73,11 +73,11 @@ export function settle(files: RawBuilder<unknown> = FILE): RawBuilder<unknown> {
     from ${files} file, owner where q.user_id = owner.user_id and file.user_id = owner.user_id`;
 }
 
-/** Gives back the reservation of the row in the CTE `file`. */
-export function release(): RawBuilder<unknown> {
+/** Gives back the reservation of the row in the CTE `file`, or those of `FILES_BY_OWNER`. */
+export function release(files: RawBuilder<unknown> = FILE): RawBuilder<unknown> {
   return sql`
     update storage_quotas q set reserved_bytes = owner.reserved_bytes - file.file_size
-    from file, owner where q.user_id = owner.user_id and file.user_id = owner.user_id`;
+    from ${files} file, owner where q.user_id = owner.user_id and file.user_id = owner.user_id`;
 }
 
 /** Gives back what the row in the CTE `file` used, where that row had been settled. */

@@ -3,7 +3,7 @@ import type { ProblemBody } from '../../src/common/problem.filter.js';
 import { Sweeper } from '../../src/processing/sweeper.js';
 import { QuotaReconciler } from '../../src/quota/quota-reconciler.js';
 import type { Answer, ApiClient } from '../support/api-client.js';
-import { jpegs, requestBatch, statusesOf } from '../support/batch-requests.js';
+import { BATCH, type Batch, jpegs, requestBatch, statusesOf } from '../support/batch-requests.js';
 import { startTestApp, type TestApp } from '../support/test-app.js';
 
 const JPEG = { fileName: 'a.jpg', mimeType: 'image/jpeg', fileSize: 1000 };
@@ -42,16 +42,16 @@ describe('a batch and the quota', () => {
     };
     const text = (padding: string) =>
       `{"items":[${Array.from({ length: 100 }, () => JSON.stringify(item).replaceAll('\\\\', '\\')).join()}]${padding}}`;
-    const send = (body: string) =>
-      mediadock.as('grace').send<{ items: { status: number }[] }>('POST', '/v1/media/uploads/batch', {
-        body,
-        headers: { 'content-type': 'application/json' },
-      });
     const answer = await send(text(''));
     expect(answer.status).toBe(200);
-    expect(answer.body.items.map(({ status }) => status)).toEqual(Array.from({ length: 100 }, () => 201));
+    expect(statusesOf(answer)).toEqual(Array.from({ length: 100 }, () => 201));
     expect((await send(text(' '.repeat(256 * 1024)))).body).toMatchObject({ code: 'validation_failed' });
   });
+
+  function send(body: string) {
+    const headers = { 'content-type': 'application/json' };
+    return mediadock.as('grace').send<Batch>('POST', BATCH, { body, headers });
+  }
 
   async function refusals(): Promise<number> {
     const { body } = await mediadock.anonymous().send<string>('GET', '/metrics');

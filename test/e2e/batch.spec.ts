@@ -184,14 +184,52 @@ describe('POST /v1/media/uploads/batch', () => {
   });
 
   describe('when a URL cannot be signed', () => {
-    it('says so for that item alone, whose reservation ends with its window', async () => {
+    it('says so for that item alone, and reserves nothing for it', async () => {
       failOnce();
       const answer = await requestBatch(mediadock.as('kate'), [JPEG, JPEG]);
       expect(answer.body.items).toMatchObject([
         { status: 503, code: 'storage_unavailable', instance: BATCH },
         { status: 201 },
       ]);
-      expect(await mediadock.as('kate').quota()).toMatchObject({ reservedBytes: 2000 });
+      expect(await mediadock.as('kate').quota()).toMatchObject({ reservedBytes: 1000 });
+      expect((await mediadock.as('kate').list()).body.items.map(({ id }) => id)).toEqual([
+        answer.body.items[1]?.mediaFileId,
+      ]);
+    });
+
+    it('does not try it for each of a hundred while none can be signed', async () => {
+      const signUpload = vi.spyOn(mediadock.app.get(ObjectStorage, { strict: false }), 'signUpload');
+      try {
+        signUpload.mockClear();
+        signUpload.mockRejectedValue(new StorageUnavailableError('signUpload'));
+        const hundred = jpegs(...Array.from({ length: 100 }, () => 1000));
+        const answer = await requestBatch(mediadock.as('kim'), hundred);
+        expect(new Set(statusesOf(answer))).toEqual(new Set([503]));
+        expect(signUpload.mock.calls.length).toBeLessThanOrEqual(10);
+        expect((await mediadock.as('kim').requestUpload<unknown>(JPEG)).status).toBe(503);
+        expect(await mediadock.as('kim').quota()).toMatchObject({ reservedBytes: 0 });
+      } finally {
+        signUpload.mockRestore();
+      }
+    });
+
+    it('gives no ticket to an item that is of no use any more when the request is repeated', async () => {
+      failOnce();
+      const lena = new KeyedRequests(mediadock.baseUrl, 'lena');
+      const items = jpegs(1000, 1000, 1000);
+      const first = await lena.json<Batch>(BATCH, { items }, 'k');
+      expect(statusesOf(first)).toEqual([503, 201, 201]);
+      await mediadock.as('lena').delete(ticketOf(first.body.items[1]).mediaFileId);
+      await mediadock.database.query(
+        `update media_files set upload_expires_at = now() - interval '1 second' where id = $1`,
+        [ticketOf(first.body.items[2]).mediaFileId],
+      );
+      const second = await lena.json<Batch>(BATCH, { items }, 'k');
+      expect(second.body.items).toMatchObject([
+        { status: 201 },
+        { status: 404, code: 'not_found' },
+        { status: 410, code: 'upload_expired' },
+      ]);
     });
 
     it('gives the missing URL, for the same file, to who repeats the request under its key', async () => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { freePort } from '../../src/common/free-port.js';
 import { Database } from '../../src/database/database.js';
 import { MediaFilesRepository } from '../../src/media/media-files.repository.js';
-import { requireOwn } from '../../src/media/media-files.service.js';
+import { requireOwn } from '../../src/media/ownership.js';
 import { MediaLifecycleRepository } from '../../src/media/media-lifecycle.repository.js';
 import { SettledFiles } from '../../src/media/settled-files.js';
 import { SETTLED_CHANNEL } from '../../src/media/settled-notification.js';
