@@ -135,13 +135,16 @@ export class MediaLifecycleRepository {
   }
 
   /**
-   * Makes unfinished work due now: for a start whose queue did not survive the last stop. Not what has been driven several
-   * times already: if it is what ends the process each time, the others still get their turn in between.
+   * Makes unfinished work due now: for a start whose queue did not survive the last stop. What has been driven several
+   * times already comes after a minute: perhaps it only waited long in the queue, but if it is what ends the process each
+   * time, the others still get their turn in between.
    */
   async makeAllDue(): Promise<void> {
     await this.database.rows(sql`
-      update media_files set drive_after = least(drive_after, now())
-      where drive_after is not null and drive_count < ${MANY_DRIVES} and ${UNFINISHED}`);
+      update media_files
+      set drive_after = least(drive_after,
+        now() + case when drive_count < ${MANY_DRIVES} then interval '0' else interval '1 minute' end)
+      where drive_after is not null and ${UNFINISHED}`);
   }
 
   /** Gives back work that was taken on and could not be handed over, as if it had not been. */

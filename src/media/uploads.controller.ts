@@ -96,7 +96,7 @@ export class UploadsController {
   @ApiOperation({
     summary: 'Confirm that the bytes have been put',
     description:
-      'Measures what has arrived (size, type) and starts the processing. Bytes that do not hold are deleted; put the right ones and confirm again while the URL is valid.',
+      'Measures what has arrived (size, type) and starts the processing. Bytes that do not hold are deleted; put the right ones and confirm again while the URL is valid. After a 503, confirm again, too: `invalid_status` with `currentStatus` `processing` or `ready` then says that the first one had done it.',
   })
   @ApiMediaFileId()
   @ApiBody({ type: ConfirmUploadDto, required: false })
