@@ -17,8 +17,9 @@ export default defineConfig({
   test: {
     globalSetup: ['test/support/global-setup.ts'],
     setupFiles: ['reflect-metadata'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // For what hangs, not for what is slow: a machine may be at a third of its speed, and busy.
+    testTimeout: 90_000,
+    hookTimeout: 240_000,
     restoreMocks: true,
     // Each file of the end-to-end suites starts a whole application; but some files mostly wait, for time-outs above all.
     maxWorkers: 3,

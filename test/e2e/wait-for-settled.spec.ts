@@ -164,7 +164,7 @@ describe('waiting for a file', () => {
   it(`is for ${MANY} at once on the connections that are there, and in nobody's way`, async () => {
     const alice = mediadock.as('alice');
     const ids = await pendingFiles(alice, MANY);
-    const answers = ids.map((id) => waitFor(alice, id));
+    const answers = ids.map((id) => waitFor(alice, id, 60));
     await untilWaiting(mediadock, MANY);
 
     expect((await alice.get(ids[0] ?? '')).body).toMatchObject({ status: 'pending' });

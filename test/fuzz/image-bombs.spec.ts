@@ -46,7 +46,7 @@ const OPTIONS = {
  */
 const SMALL = 220;
 /** Decoders together may hold six bytes for each of 100 million pixels, and there are encoders after them. */
-const LARGE = 800;
+const LARGE = 900;
 
 interface Bomb {
   readonly mimeType: string;

@@ -49,11 +49,11 @@ describe(AdvisoryLock.name, () => {
 
   it('does not wait for a server that says nothing any more', async () => {
     const { proxy, url } = await TcpProxy.before(database.url);
-    const cutOff = new AdvisoryLock(url, KEY, 200);
+    const cutOff = new AdvisoryLock(url, KEY, 1_000);
     try {
       expect(await cutOff.tryAcquire()).toBe(true);
       proxy.swallow();
-      await until(async () => ((await cutOff.tryAcquire()) ? true : null), 'a new connection', 3_000);
+      await until(async () => ((await cutOff.tryAcquire()) ? true : null), 'a new connection', 10_000);
     } finally {
       await cutOff.release();
       await proxy.close();

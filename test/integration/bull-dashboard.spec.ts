@@ -3,7 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import helmet from 'helmet';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort } from '../../src/common/free-port.js';
+import { ownPort } from '../support/own-port.js';
 import { CommonModule } from '../../src/common/common.module.js';
 import type { AppConfig } from '../../src/config/app-config.js';
 import { AppConfigModule } from '../../src/config/config.module.js';
@@ -51,7 +51,7 @@ describe(mountQueueDashboard.name, () => {
 
   /** A server with the dashboard behind the headers that the application gives to every answer. */
   async function serve(environment: Record<string, string>): Promise<{ baseUrl: string; queue: JobQueue }> {
-    const port = await freePort();
+    const port = await ownPort();
     const config = parseEnvironment({ PORT: String(port), REDIS_URL: redis.url, ...environment });
     const app = await NestFactory.create<NestExpressApplication>(QueueOnlyModule.forRoot(config, redis.url), {
       logger: false,

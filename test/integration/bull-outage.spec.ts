@@ -161,7 +161,7 @@ describe(`${BullJobQueue.name} and a Redis that goes away`, () => {
       await queue.enqueue(thumbnails(`file-${index}`));
     }
     await expect(queue.check()).rejects.toThrow(OUTAGE);
-    expect(Date.now() - before).toBeLessThan(5_000);
+    expect(Date.now() - before).toBeLessThan(10_000);
     redis.resume();
     await untilWell(queue);
     expect(log.lines('', 'error')).toHaveLength(1);
@@ -181,7 +181,7 @@ describe(`${BullJobQueue.name} and a Redis that goes away`, () => {
     held.finishAll();
     await closing;
     await close();
-    expect(Date.now() - before).toBeLessThan(5_000);
+    expect(Date.now() - before).toBeLessThan(10_000);
   });
 
   it('closes in time while it hangs', async () => {
@@ -194,7 +194,7 @@ describe(`${BullJobQueue.name} and a Redis that goes away`, () => {
     const before = Date.now();
     await queue.close(100);
     await close();
-    expect(Date.now() - before).toBeLessThan(5_000);
+    expect(Date.now() - before).toBeLessThan(10_000);
   });
 
   it('closes in time when it has never been there', async () => {

@@ -8,7 +8,7 @@ import { TcpProxy } from '../support/tcp-proxy.js';
 import { RedisConnections, RedisUnavailableError } from '../../src/queue/bull/redis-connections.js';
 import { NoAnswerError } from '../../src/common/within.js';
 
-const QUICK = { answer: 200, silence: 400 };
+const QUICK = { answer: 500, silence: 1_000 };
 
 describe(RedisConnections.name, () => {
   const log = new LogBook();

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { validate } from 'dockerfile-utils';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { freePort } from '../../src/common/free-port.js';
+import { ownPort } from '../support/own-port.js';
 import { ApiClient, until } from '../support/api-client.js';
 import { DockerIgnore } from '../support/docker-ignore.js';
 import { DockerImage, dockerfile, jsonOf, ROOT } from '../support/docker-image.js';
@@ -102,7 +102,7 @@ describe('the image', () => {
     cleanUp.push(() => image.remove());
     database = await createTestDatabase();
     cleanUp.push(() => database.drop());
-    port = await freePort();
+    port = await ownPort();
     environment = {
       PORT: String(port),
       HOST: '127.0.0.1',

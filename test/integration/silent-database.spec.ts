@@ -10,7 +10,7 @@ import { TcpProxy } from '../support/tcp-proxy.js';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
 
 const POOL_SIZE = 2;
-const PATIENCE_MS = 300;
+const PATIENCE_MS = 1_000;
 
 /** What a machine looks like that lost its power, or is behind a cable that was pulled: nobody closes the connections. */
 describe('a PostgreSQL that says nothing any more', () => {

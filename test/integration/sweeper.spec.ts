@@ -273,7 +273,7 @@ describe('a pass of the sweeper that does not come to its end', () => {
     const mediadock = await startTestApp({ SWEEP_INTERVAL_SECONDS: '1' });
     const begin = performance.now();
     await mediadock.close();
-    expect(performance.now() - begin).toBeLessThan(6_000);
+    expect(performance.now() - begin).toBeLessThan(15_000);
     expect(next).not.toHaveBeenCalled();
   });
 });

@@ -68,7 +68,14 @@ describe('two APIs and two workers on one database, one Redis and one pair of bu
     expect(settled.filter(({ status }) => status !== 'ready')).toEqual([]);
 
     const jobs = { job: 'generate_thumbnails' };
-    const done = await countAtWorkers('mediadock_job_duration_seconds_count', { ...jobs, outcome: 'done' });
+    // Counted a moment after the file is ready.
+    const done = await until(async () => {
+      const counts = await countAtWorkers('mediadock_job_duration_seconds_count', {
+        ...jobs,
+        outcome: 'done',
+      });
+      return sum(counts) >= 40 ? counts : null;
+    }, 'the count of jobs');
     expect(sum(done)).toBe(40);
     expect(Math.min(...done)).toBeGreaterThan(0);
     // Two derivatives of each file, written once: nobody worked on a file that another one had in hand.

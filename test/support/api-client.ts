@@ -17,7 +17,7 @@ export interface UploadRequest {
   readonly contentHash?: string;
 }
 
-const SETTLE_TIMEOUT_MS = 20_000;
+const SETTLE_TIMEOUT_MS = 60_000;
 const POLL_MS = 25;
 
 /** What an integrator would write: the documented operations, and nothing of the inside. */

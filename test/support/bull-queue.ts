@@ -52,6 +52,8 @@ export async function openBullQueue(url: string, options: BullQueueOptions = {})
   if (!(queue instanceof BullJobQueue)) {
     throw new TypeError('The module provides a Bull queue');
   }
+  // So that the patience of a question is for the question, and not for the way there. Where Redis is away, that is the test.
+  await queue.check().catch(() => {});
   return { queue, metrics: context.get(Metrics, { strict: false }), close: () => context.close() };
 }
 

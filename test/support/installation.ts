@@ -2,7 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { freePort } from '../../src/common/free-port.js';
+import { ownPort } from './own-port.js';
 import type { RawEnvironment } from '../../src/config/parse-environment.js';
 import { ApiClient, until } from './api-client.js';
 import { makeDataFolder } from './data-folder.js';
@@ -38,7 +38,7 @@ export class Installation {
   /** @param options `fresh`, where it matters that the very first start has a database to make */
   static async create(environment: RawEnvironment = {}, { fresh = false } = {}): Promise<Installation> {
     const dataDir = await makeDataFolder('installation');
-    return new Installation(dataDir, await freePort(), environment, fresh);
+    return new Installation(dataDir, await ownPort(), environment, fresh);
   }
 
   get baseUrl(): string {

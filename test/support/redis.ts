@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { freePort } from '../../src/common/free-port.js';
+import { ownPort } from './own-port.js';
 
 export interface TestRedisOptions {
   /** Further arguments of `redis-server`. */
@@ -44,7 +44,7 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
   }
   const program = findProgram() ?? (await installProgram());
   const folder = await mkdtemp(join(tmpdir(), 'mediadock-redis-'));
-  const server = new RedisServer(program, folder, await freePort(), options);
+  const server = new RedisServer(program, folder, await ownPort(), options);
   await server.start();
   return server;
 }

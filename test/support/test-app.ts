@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from '../../src/app.module.js';
-import { freePort } from '../../src/common/free-port.js';
+import { ownPort } from './own-port.js';
 import type { AppConfig } from '../../src/config/app-config.js';
 import { parseEnvironment, type RawEnvironment } from '../../src/config/parse-environment.js';
 import { loadSecrets } from '../../src/config/secrets.js';
@@ -48,7 +48,7 @@ export async function startTestApp(environment: RawEnvironment = {}): Promise<Te
   const stack = await startTestStack(dataDir, environment);
   const config = parseEnvironment({
     NODE_ENV: 'test',
-    PORT: String(await freePort()),
+    PORT: String(await ownPort()),
     LOG_LEVEL: 'silent',
     DATA_DIR: dataDir,
     DATABASE_URL: database.url,

@@ -42,17 +42,30 @@ function embeddedStack(dataDir: string): TestStack {
       for (const area of areas) {
         await mkdir(area, { recursive: true });
         await rename(area, `${area}.away`);
-        await writeFile(area, 'not a folder');
+        await inPlaceOf(area, () => writeFile(area, 'not a folder'));
       }
     },
     storageUp: async () => {
       for (const area of areas) {
-        await rm(area);
-        await rename(`${area}.away`, area);
+        await inPlaceOf(area, () => rename(`${area}.away`, area));
       }
     },
     close: async () => {},
   };
+}
+
+/** Until it succeeds: a job that is at work may make the folder anew at any moment. */
+async function inPlaceOf(area: string, change: () => Promise<void>): Promise<void> {
+  for (let round = 1; ; round += 1) {
+    await rm(area, { recursive: true, force: true });
+    try {
+      return await change();
+    } catch (error) {
+      if (round === 20) {
+        throw error;
+      }
+    }
+  }
 }
 
 /** A real Redis, and a Cloud Storage that checks every signature and precondition. */
