@@ -17,8 +17,15 @@ function newest(path) {
   return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))));
 }
 
+/** False for a build that was killed: the compiler writes one file after the other. */
+function isWhole() {
+  return readdirSync(join(root, 'src'), { recursive: true })
+    .filter((name) => name.endsWith('.ts') && !name.endsWith('.spec.ts'))
+    .every((name) => existsSync(join(root, 'dist', 'src', name.replace(/\.ts$/, '.js'))));
+}
+
 function isStale() {
-  if (!existsSync(stamp)) {
+  if (!isWhole()) {
     return true;
   }
   const inputs = [

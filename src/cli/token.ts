@@ -11,7 +11,7 @@ const DEFAULT_TTL_SECONDS = 24 * 60 * 60;
 
 /** Prints a token for trying things out, signed with this installation's own secret. */
 await runCommand(async () => {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { ttl: { type: 'string' } } });
+  const { values, positionals } = readArguments();
   const [subject] = positionals;
   if (positionals.length !== 1 || !isUsableSubject(subject)) {
     throw new UsageError(USAGE);
@@ -34,3 +34,11 @@ await runCommand(async () => {
   });
   process.stdout.write(`${token}\n`);
 });
+
+function readArguments() {
+  try {
+    return parseArgs({ allowPositionals: true, options: { ttl: { type: 'string' } } });
+  } catch {
+    throw new UsageError(USAGE);
+  }
+}

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -38,6 +38,24 @@ describe(loadSecrets.name, () => {
       await writeFile(join(dataDir, 'secrets', name), text);
       await expect(load()).rejects.toThrow(ConfigError);
       await expect(load()).rejects.toThrow(join(dataDir, 'secrets', name));
+    },
+  );
+
+  it.runIf(process.getuid?.() === 0)(
+    'makes a data folder that the database server can pass through, whatever the umask',
+    async () => {
+      const umask = process.umask(0o077);
+      try {
+        await loadSecrets(parseEnvironment({ DATA_DIR: join(dataDir, 'one', 'two') }));
+      } finally {
+        process.umask(umask);
+      }
+      const modes = await Promise.all(
+        ['one', 'one/two', 'one/two/secrets'].map(
+          async (folder) => (await stat(join(dataDir, folder))).mode & 0o777,
+        ),
+      );
+      expect(modes).toEqual([0o755, 0o755, 0o700]);
     },
   );
 });

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hasErrorCode } from '../common/error-code.js';
+import { makePassableFolder, syncFolder } from '../common/folders.js';
 import type { AppConfig } from './app-config.js';
 import { ConfigError } from './parse-environment.js';
 
@@ -52,25 +53,40 @@ function requireWhole(secret: string, path: string): string {
 
 async function make(folder: string, path: string): Promise<string> {
   // Only the last folder is for nobody else: the database server, under its own account, has to get through the first.
-  await mkdir(dirname(folder), { recursive: true });
+  await makePassableFolder(dirname(folder));
   await mkdir(folder, { recursive: true, mode: 0o700 });
   // Written aside and linked into place: of several processes that start at once, one wins, and none reads half a file.
   const candidate = `${path}.${randomBytes(6).toString('hex')}`;
-  await writeFile(candidate, randomBytes(SECRET_BYTES).toString('base64url'), {
-    mode: 0o600,
-    flag: 'wx',
-    flush: true,
-  });
+  await writeNew(candidate, randomBytes(SECRET_BYTES).toString('base64url'));
   try {
-    await link(candidate, path);
-  } catch (error) {
-    if (!hasErrorCode(error, 'EEXIST')) {
-      throw error;
-    }
+    await takePlace(candidate, path);
   } finally {
     await rm(candidate, { force: true });
   }
+  await syncFolder(folder);
   return (await readFile(path, 'utf8')).trim();
+}
+
+async function takePlace(candidate: string, path: string): Promise<void> {
+  try {
+    await link(candidate, path);
+  } catch (error) {
+    if (hasErrorCode(error, 'EEXIST')) {
+      return;
+    }
+    // Some file systems have no links (exFAT, SMB). There, whoever starts at the same moment may read half a key, which is refused.
+    await writeNew(path, await readFile(candidate, 'utf8')).catch(unlessThere);
+  }
+}
+
+async function writeNew(path: string, text: string): Promise<void> {
+  await writeFile(path, text, { mode: 0o600, flag: 'wx', flush: true });
+}
+
+function unlessThere(error: unknown): void {
+  if (!hasErrorCode(error, 'EEXIST')) {
+    throw error;
+  }
 }
 
 async function readIfThere(path: string): Promise<string | null> {

@@ -5,7 +5,7 @@ import { APP_CONFIG, type AppConfig } from '../config/app-config.js';
 import { Database } from './database.js';
 import { DatabaseServer, type DatabaseServerMode } from './database-server.js';
 import { migrate } from './migrate.js';
-import { ormOptions, SILENCE_MS } from './orm-options.js';
+import { ormOptions, AS_COMMANDS_DO, AS_REQUESTS_DO } from './orm-options.js';
 import { PreparedStatements } from './prepared-statements.js';
 
 /** Below the ORM, so that on the way down the ORM lets go of its connections before the server stops. */
@@ -47,7 +47,11 @@ export class DatabaseModule implements OnModuleInit {
           driver: PostgreSqlDriver,
           inject: [DatabaseServer, APP_CONFIG],
           useFactory: (server: DatabaseServer, config: AppConfig) => ({
-            ...ormOptions(server.url, config.database.poolSize, mode === 'own' ? SILENCE_MS : 0),
+            ...ormOptions(
+              server.url,
+              config.database.poolSize,
+              mode === 'own' ? AS_REQUESTS_DO : AS_COMMANDS_DO,
+            ),
             autoLoadEntities: true,
             // No request loads entities into a unit of work, so none needs an identity map of its own.
             registerRequestContext: false,

@@ -1,5 +1,6 @@
-import type { MikroORM } from '@mikro-orm/postgresql';
+import { MikroORM } from '@mikro-orm/postgresql';
 import { AdvisoryLock, LOCKS } from './advisory-lock.js';
+import { ormOptions, UNHURRIED } from './orm-options.js';
 
 /**
  * Brings the schema up to date. Any number of replicas may call this at once: one of them works while the others
@@ -12,9 +13,23 @@ export async function migrate(orm: MikroORM, lockUrl: string): Promise<string[]>
   const lock = new AdvisoryLock(lockUrl, LOCKS.migrations);
   await lock.acquire();
   try {
+    const pending = await orm.migrator.getPending();
+    return pending.length === 0 ? [] : await runUnhurried(lockUrl);
+  } finally {
+    await lock.release();
+  }
+}
+
+/** On a connection of its own: an index of a large table takes longer than a request may wait for. */
+async function runUnhurried(url: string): Promise<string[]> {
+  const orm = await MikroORM.init({
+    ...ormOptions(url, 1, UNHURRIED),
+    discovery: { warnWhenNoEntities: false },
+  });
+  try {
     const done = await orm.migrator.up();
     return done.map(({ name }) => name);
   } finally {
-    await lock.release();
+    await orm.close(true);
   }
 }

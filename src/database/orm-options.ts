@@ -14,11 +14,23 @@ export const MIGRATIONS = [
 
 /** A query that waits longer than this for a connection or a lock is a fault to report, not something to sit out. */
 const CONNECTION_TIMEOUT_MS = 5_000;
-const STATEMENT_TIMEOUT_MS = 15_000;
-/** Shorter than `SILENCE_MS`, so that only connections at work live to see that. */
+/** Shorter than the silence of requests, so that only connections at work live to see that. */
 const IDLE_TIMEOUT_MS = 15_000;
-/** Longer than PostgreSQL takes to give up by itself: who says nothing until then has gone without a good-bye. */
-export const SILENCE_MS = 20_000;
+
+/** How long a connection waits, in milliseconds; 0 waits for ever. */
+export interface Waiting {
+  /** For one statement: PostgreSQL then gives it up. */
+  readonly statement: number;
+  /** For anything at all: the connection is then closed. */
+  readonly silence: number;
+}
+
+/** Requests. Silence for longer than PostgreSQL takes to give up by itself says that it has gone without a good-bye. */
+export const AS_REQUESTS_DO: Waiting = { statement: 15_000, silence: 20_000 };
+/** Commands of an operator, whose statements may go through everything there is. */
+export const AS_COMMANDS_DO: Waiting = { ...AS_REQUESTS_DO, silence: 0 };
+/** Migrations. */
+export const UNHURRIED: Waiting = { statement: 0, silence: 0 };
 
 /**
  * What every connection is told first, in one round trip.
@@ -27,15 +39,13 @@ export const SILENCE_MS = 20_000;
  * would go on reading all of it while the table grows, until the next ANALYZE. Every statement but the operator's look at
  * everything (`QuotaReconciler`) has an index to go by.
  */
-const SESSION_SETTINGS = `set statement_timeout = ${STATEMENT_TIMEOUT_MS}; set enable_seqscan = off`;
+const sessionSettings = ({ statement }: Waiting) =>
+  `set statement_timeout = ${statement}; set enable_seqscan = off`;
 
 /**
  * What every MikroORM of this project has in common; entities and migrations are listed, never found by a glob.
- *
- * @param silenceMs when PostgreSQL has said nothing for so long, the connection is closed; 0 waits for ever, which is for
- *   commands of an operator
  */
-export function ormOptions(url: string, poolSize: number, silenceMs = SILENCE_MS): Options {
+export function ormOptions(url: string, poolSize: number, waiting = AS_REQUESTS_DO): Options {
   return {
     driver: PostgreSqlDriver,
     clientUrl: url,
@@ -49,8 +59,8 @@ export function ormOptions(url: string, poolSize: number, silenceMs = SILENCE_MS
       keepAlive: true,
       // A statement, not a parameter of the start-up packet: PgBouncer refuses connections that bring one it does not know.
       onConnect: async (client: Client) => {
-        closeWhenSilent(client, silenceMs);
-        await client.query(SESSION_SETTINGS);
+        closeWhenSilent(client, waiting.silence);
+        await client.query(sessionSettings(waiting));
       },
     },
     // Queries carry what users send; the request log says enough.

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseEnvironment, type RawEnvironment } from '../../src/config/parse-environment.js';
 import { loadSecrets } from '../../src/config/secrets.js';
+import { checkDisk } from '../../src/doctor/check-local.js';
 import { examine } from '../../src/doctor/doctor.js';
 import type { Finding } from '../../src/doctor/finding.js';
 import { startGcs } from '../support/gcs/start-gcs.js';
@@ -37,6 +38,11 @@ describe(examine.name, () => {
     expect(problems(await examined({}))).toEqual([
       'database: Migrations have not run: m0001-initial-schema, m0002-idempotency-keys',
     ]);
+  });
+
+  it('looks at the disk before there is a data folder on it', async () => {
+    const config = parseEnvironment({ DATA_DIR: join(dataDir, 'not', 'yet'), DATABASE_URL: database.url });
+    expect(await checkDisk(config)).toMatchObject([{ check: 'disk' }]);
   });
 
   it('finds all well once the schema is there, on the parts of production', async () => {

@@ -75,7 +75,9 @@ describe(setUpBuckets.name, () => {
         },
       ],
       lifecycle: { rule: [ONE_DAY] },
+      softDeletePolicy: { retentionDurationSeconds: 0 },
     });
+    expect(bucket(MEDIA).settings).not.toHaveProperty('softDeletePolicy');
     expect(bucket(UPLOADS).policy.bindings).toEqual([]);
     expect(bucket(MEDIA).settings).toMatchObject({
       location: 'EUROPE-WEST3',
@@ -112,6 +114,27 @@ describe(setUpBuckets.name, () => {
     ]);
     expect(gcs.server.store.hasBucket(UPLOADS)).toBe(false);
     expect(bucket(MEDIA)).toMatchObject({ metageneration: 1, policy: { bindings: [] } });
+  });
+
+  it('lets an upload bucket keep nothing of what was deleted; of files, that is for the operator to decide', async () => {
+    const keeping = {
+      softDeletePolicy: { retentionDurationSeconds: '604800' },
+      versioning: { enabled: true },
+    };
+    await setUp();
+    for (const name of [UPLOADS, MEDIA]) {
+      gcs.server.store.updateBucket(name, keeping, null);
+    }
+    expect(await setUp()).toEqual([
+      'mediadock-uploads: done: keep nothing of what was deleted (soft delete)',
+      'mediadock-uploads: done: keep no older versions',
+      'mediadock-media: is as it has to be',
+    ]);
+    expect(bucket(UPLOADS).settings).toMatchObject({
+      softDeletePolicy: { retentionDurationSeconds: 0 },
+      versioning: { enabled: false },
+    });
+    expect(bucket(MEDIA).settings).toMatchObject(keeping);
   });
 
   it('makes buckets right that were made by hand, and keeps what is none of its business', async () => {

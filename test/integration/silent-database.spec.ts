@@ -3,7 +3,7 @@ import { MikroORM } from '@mikro-orm/postgresql';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Database } from '../../src/database/database.js';
-import { ormOptions } from '../../src/database/orm-options.js';
+import { AS_REQUESTS_DO, ormOptions, UNHURRIED } from '../../src/database/orm-options.js';
 import { PreparedStatements } from '../../src/database/prepared-statements.js';
 import { UserProfile } from '../../src/users/user-profile.entity.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
@@ -24,7 +24,7 @@ describe('a PostgreSQL that says nothing any more', () => {
     const before = await TcpProxy.before(server.url);
     proxy = before.proxy;
     orm = await MikroORM.init({
-      ...ormOptions(before.url, POOL_SIZE, PATIENCE_MS),
+      ...ormOptions(before.url, POOL_SIZE, { ...AS_REQUESTS_DO, silence: PATIENCE_MS }),
       entities: [UserProfile],
     });
     database = new Database(await PreparedStatements.on(orm, true));
@@ -61,5 +61,22 @@ describe('a PostgreSQL that says nothing any more', () => {
       await expect(broken).rejects.toThrow(/connection|ECONNRESET/i);
     }
     expect(await ask()).toEqual([{ answer: 1 }]);
+  });
+});
+
+describe('a migration', () => {
+  it('may take as long as it takes, where a request is given up', async () => {
+    const server = await createTestDatabase();
+    const limits: string[] = [];
+    for (const waiting of [AS_REQUESTS_DO, UNHURRIED]) {
+      const orm = await MikroORM.init({ ...ormOptions(server.url, 1, waiting), entities: [UserProfile] });
+      const [row] = await orm.em
+        .getConnection()
+        .execute<{ statement_timeout: string }[]>('show statement_timeout');
+      limits.push(String(row?.statement_timeout));
+      await orm.close(true);
+    }
+    expect(limits).toEqual(['15s', '0']);
+    await server.drop();
   });
 });

@@ -2,8 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { AdvisoryLock, LOCKS } from '../../src/database/advisory-lock.js';
+import { until } from '../support/api-client.js';
 import { photo } from '../support/images.js';
 import { build, Installation, processesWith, type ServerProcess } from '../support/installation.js';
+import { createTestDatabase } from '../support/test-database.js';
 import { pendingFiles, waitFor } from '../support/waiting.js';
 
 describe('the process, with nothing configured', () => {
@@ -144,6 +147,28 @@ describe('the process', () => {
     expect(server.output).not.toContain('hush-hush');
   });
 
+  it('can be stopped while it waits for another process that migrates', async () => {
+    const database = await createTestDatabase();
+    const migrating = new AdvisoryLock(database.url, LOCKS.migrations);
+    await migrating.acquire();
+    try {
+      const installation = await install({ DATABASE_URL: database.url });
+      const server = installation.launch();
+      await until(async () => {
+        const locks = await database.query(
+          "select 1 from pg_locks where locktype = 'advisory' and not granted",
+        );
+        return locks.length > 0 ? true : null;
+      }, 'the server to wait');
+      const before = performance.now();
+      expect(await server.end('SIGTERM')).toBe(0);
+      expect(performance.now() - before).toBeLessThan(10_000);
+    } finally {
+      await migrating.release();
+      await database.drop();
+    }
+  });
+
   it('can be stopped while it starts, and leaves no database behind', async () => {
     const installation = await install();
     const server = installation.launch();
@@ -176,7 +201,11 @@ describe('the commands', () => {
     expect(added.stdout).toMatch(/^Added: bob has the profile [0-9a-f-]{36}\n$/);
     expect((await installation.command('user-add', 'bob')).stdout).toContain('Was there already');
     expect((await bob.send('GET', '/v1/quota')).status).toBe(200);
-    expect((await installation.command('user-add')).code).toBe(2);
+    for (const mistake of [[], ['--help'], ['bob', 'carol']]) {
+      const { code, stdout, stderr } = await installation.command('user-add', ...mistake);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+      expect(stderr).toMatch(/^Usage: .+\n$/);
+    }
     await server.end('SIGTERM');
   });
 
@@ -187,6 +216,9 @@ describe('the commands', () => {
     expect(stdout).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+\n$/);
     expect((await installation.command('token')).code).toBe(2);
     expect((await installation.command('token', 'alice', '--ttl', 'soon')).code).toBe(2);
+    const { code: usage, stderr: words } = await installation.command('token', 'alice', '--for-ever');
+    expect(usage).toBe(2);
+    expect(words).toMatch(/^Usage: .+\n$/);
   });
 
   it('reconcile the quota on a database of their own when no server runs', async () => {

@@ -5,6 +5,7 @@ import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Logger } from '@nestjs/common';
+import { syncFolder } from '../../common/folders.js';
 import { spawnOptions } from './embedded-account.js';
 import type { Account } from './embedded-account.js';
 import type { ServerBinaries } from './embedded-binaries.js';
@@ -155,13 +156,4 @@ async function createPassword(area: string, account: Account): Promise<string> {
   }
   await rename(draft, path);
   return password;
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

@@ -14,10 +14,11 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Logger } from '@nestjs/common';
 import { hasErrorCode } from '../../common/error-code.js';
+import { makePassableFolder } from '../../common/folders.js';
 import { chooseAccount, describeAccount, isRoot, whyNot } from './embedded-account.js';
 import type { Account } from './embedded-account.js';
 import { exists, isRecord, messageOf, parseJson } from './embedded-files.js';
@@ -53,13 +54,7 @@ export function clusterOf(area: string): string {
 
 /** Creates the data folder, traversable by the account that root lends to PostgreSQL, and resolves its links. */
 export async function prepareDataDir(dataDir: string): Promise<string> {
-  const firstCreated = await mkdir(dataDir, { recursive: true });
-  if (firstCreated !== undefined && isRoot()) {
-    // A umask of 077, common for root, would make every new level private.
-    for (let folder = dataDir; folder.length >= firstCreated.length; folder = dirname(folder)) {
-      await chmod(folder, OPEN_FOLDER);
-    }
-  }
+  await makePassableFolder(dataDir);
   return realpath(dataDir);
 }
 

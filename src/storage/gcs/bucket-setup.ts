@@ -20,6 +20,8 @@ const EVERYBODY = 'allUsers';
 const READ_ONE = 'roles/storage.legacyObjectReader';
 const READ_AND_LIST = 'roles/storage.objectViewer';
 
+/** New buckets keep what was deleted for a week (Cloud Storage, "Soft delete"), at its full price. */
+const NO_SOFT_DELETE = { retentionDurationSeconds: 0 };
 const ONE_DAY_RULE = { action: { type: 'Delete' as const }, condition: { age: 1 } };
 
 export interface SetupOptions {
@@ -110,20 +112,23 @@ export class BucketSetup {
       uniformBucketLevelAccess: { enabled: true },
       publicAccessPrevention: wanted.publicAccessPrevention,
     };
-    const created = dryRun ? { iamConfiguration } : await this.createNow(bucket, iamConfiguration);
+    const metadata = wanted.forgetsAfterOneDay
+      ? { iamConfiguration, softDeletePolicy: NO_SOFT_DELETE }
+      : { iamConfiguration };
+    const created = dryRun ? metadata : await this.createNow(bucket, metadata);
     yield `create the bucket${location === null ? '' : ` in ${location}`}`;
     return created;
   }
 
   private createNow(
     bucket: Bucket,
-    iamConfiguration: NonNullable<BucketMetadata['iamConfiguration']>,
+    wanted: Pick<BucketMetadata, 'iamConfiguration' | 'softDeletePolicy'>,
   ): Promise<BucketMetadata> {
     const { location } = this.options;
     return this.calls.run('storage:setup', async () => {
       try {
         await this.client.createBucket(bucket.name, {
-          iamConfiguration,
+          ...wanted,
           ...(location !== null && { location }),
         });
       } catch (error) {
@@ -213,6 +218,21 @@ function stepsFor(existing: BucketMetadata, wanted: WantedBucket): Step[] {
       words: 'delete every object after one day',
       patch: { lifecycle: { rule: [...rules, ONE_DAY_RULE] } },
     });
+  }
+  return wanted.forgetsAfterOneDay ? [...steps, ...stepsToForget(existing)] : steps;
+}
+
+/** What is deleted from an upload bucket has never been looked at, or is in the other bucket: nobody wants it back. */
+function stepsToForget({ softDeletePolicy, versioning }: BucketMetadata): Step[] {
+  const steps: Step[] = [];
+  if (Number(softDeletePolicy?.retentionDurationSeconds ?? 0) > 0) {
+    steps.push({
+      words: 'keep nothing of what was deleted (soft delete)',
+      patch: { softDeletePolicy: NO_SOFT_DELETE },
+    });
+  }
+  if (versioning?.enabled === true) {
+    steps.push({ words: 'keep no older versions', patch: { versioning: { enabled: false } } });
   }
   return steps;
 }

@@ -40,6 +40,8 @@ export interface BucketSettings {
   readonly location?: string;
   readonly cors?: readonly CorsRule[];
   readonly lifecycle?: object;
+  readonly softDeletePolicy?: object;
+  readonly versioning?: object;
   readonly iamConfiguration?: {
     readonly publicAccessPrevention?: 'enforced' | 'inherited';
     readonly uniformBucketLevelAccess?: { readonly enabled?: boolean };

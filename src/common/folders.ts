@@ -1,0 +1,28 @@
+import { chmod, mkdir, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+const PASSABLE = 0o755;
+
+/**
+ * Makes a folder, with all levels that are missing, which every account can pass through: root lends the database server
+ * another one, and under the umask 077 that is common for root each new level would be private. What is there already stays
+ * as it is.
+ */
+export async function makePassableFolder(path: string): Promise<void> {
+  const firstCreated = await mkdir(path, { recursive: true });
+  if (firstCreated !== undefined && process.getuid?.() === 0) {
+    for (let folder = path; folder.length >= firstCreated.length; folder = dirname(folder)) {
+      await chmod(folder, PASSABLE);
+    }
+  }
+}
+
+/** Makes what was created, renamed or linked in it survive a power cut. */
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
