@@ -1,4 +1,4 @@
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readlink, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -70,4 +70,47 @@ describe('a copy of the folder', () => {
     vi.useRealTimers();
     await expect(copy.openRead('media', key)).rejects.toThrow(ObjectNotFoundError);
   });
+
+  it('is read also where a killed process has left another label that says the same', async () => {
+    const [label = ''] = await labelsOf(copiedTo, key);
+    const path = join(copiedTo, 'media', label);
+    for (const digit of ['0', '1']) {
+      await symlink(await readlink(path), path.replace(/.\.json$/, `${digit}.json`)).catch(() => {});
+    }
+    expect((await labelsOf(copiedTo, key)).length).toBeGreaterThan(1);
+    vi.setSystemTime(Date.now() + 120_000);
+    expect(await buffer(await copy.openRead('media', key))).toEqual(Buffer.from('original'));
+    expect(await labelsOf(copiedTo, key)).toHaveLength(1);
+  });
 });
+
+describe('a label without its bytes', () => {
+  let rootDir: string;
+  let sut: LocalObjectStorage;
+  beforeEach(async () => {
+    rootDir = await mkdtemp(join(tmpdir(), 'mediadock-objects-'));
+    sut = storageIn(rootDir);
+    vi.useFakeTimers({ toFake: ['Date'] });
+  });
+  afterEach(async () => {
+    vi.useRealTimers();
+    await rm(rootDir, { recursive: true, force: true });
+  });
+
+  it('goes when its object is deleted, with the folders around it, but not while its bytes may be about to come', async () => {
+    const key = newKey();
+    await sut.put(key, Buffer.from('bytes'), JPEG);
+    await rm(join(rootDir, 'media', key));
+    await sut.delete('media', key);
+    expect(await labelsOf(rootDir, key)).toHaveLength(1);
+    vi.setSystemTime(Date.now() + 120_000);
+    await sut.delete('media', key);
+    expect(await readdir(join(rootDir, 'media'))).toEqual([]);
+  });
+});
+
+async function labelsOf(folder: string, key: string): Promise<string[]> {
+  return (await filesBelow(join(folder, 'media'))).filter(
+    (path) => path.includes(key) && path.endsWith('.json'),
+  );
+}

@@ -147,9 +147,23 @@ export class ObjectFiles {
   async remove(area: StorageArea, key: string, generation?: string): Promise<void> {
     const path = this.paths.object(area, key);
     const version = await versionOrNull(path);
-    if (version === null || version.generation !== (generation ?? version.generation)) {
-      return;
+    if (version === null) {
+      // A process that was killed between a label and its bytes left the label; nobody but us will ever come by.
+      await (area === 'media' && this.sidecars.removeStrays(key, null));
+    } else if (version.generation === (generation ?? version.generation)) {
+      await this.removeVersion(area, key, version, generation === undefined);
     }
+    await pruneEmptyDirectories(dirname(path), this.paths.area(area));
+  }
+
+  /** @param orNewer whether what has taken its place meanwhile goes, too */
+  private async removeVersion(
+    area: StorageArea,
+    key: string,
+    version: FileVersion,
+    orNewer: boolean,
+  ): Promise<void> {
+    const path = this.paths.object(area, key);
     // The sidecar first: without it the object is gone for every reader, and while the bytes are there, a second
     // try after a crash still knows what the sidecar was called.
     if (!(await this.sidecars.remove(key, version.generation, area)) && area === 'media') {
@@ -160,13 +174,12 @@ export class ObjectFiles {
       await takeAside(path, temporary);
       const taken = await versionOrNull(temporary);
       if (taken !== null && taken.generation !== version.generation) {
-        await (generation === undefined
+        await (orNewer
           ? this.sidecars.remove(key, taken.generation, area)
           : moveIfAbsent(temporary, path, this.hardLinks));
       }
     });
     await syncDirectory(dirname(path));
-    await pruneEmptyDirectories(dirname(path), this.paths.area(area));
   }
 
   /** Removes what lies in the uploads area for too long. @returns how many files, sidecars included */
@@ -187,17 +200,21 @@ export class ObjectFiles {
     }
     const path = this.paths.object('media', key);
     await this.sidecars.write(key, generation, sidecar);
-    const linked = await tryLinkIfFree(source, path).catch(nullIfMissing);
-    // Looked at again: the upload may have made way for another one, or have been promoted by somebody else just now.
-    if (versionNowOrNull(path)?.generation === generation) {
-      await syncDirectory(dirname(path));
-      return true;
-    }
     // Where the place is taken, the label stays for the way aside: somebody else may have gone it already.
-    if (linked !== false) {
-      await this.sidecars.remove(key, generation);
+    let isTaken = false;
+    try {
+      isTaken = (await tryLinkIfFree(source, path).catch(nullIfMissing)) === false;
+    } finally {
+      // Looked at again: the upload may have made way for another one, or have been promoted by somebody else just now.
+      if (!isTaken && versionNowOrNull(path)?.generation !== generation) {
+        await this.sidecars.remove(key, generation);
+      }
     }
-    return false;
+    const isThere = versionNowOrNull(path)?.generation === generation;
+    if (isThere) {
+      await syncDirectory(dirname(path));
+    }
+    return isThere;
   }
 
   private async promoteAside(

@@ -1,5 +1,6 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { ObjectMetadata, StorageArea } from '../object-storage.js';
 import { inDirectory, nullIfMissing, removeFile } from './durable-files.js';
 import { readLabel, writeLabel } from './labels.js';
@@ -53,16 +54,17 @@ export class Sidecars {
    * @returns false when there is none that is certainly theirs
    */
   async adopt(key: string, generation: string): Promise<boolean> {
-    const [stray, ...others] = await this.strays(key);
-    if (stray === undefined || others.length > 0) {
-      return false;
-    }
-    const json = await readLabel(stray);
-    if (json === null) {
+    const labels = await Promise.all((await this.strays(key)).map((path) => readLabel(path)));
+    // Several there are when a process was killed while it put the same object again: they then say the same.
+    const [json, ...others] = labels.filter((label) => label !== null);
+    if (
+      json === undefined ||
+      others.some((other) => !isDeepStrictEqual(metadataOf(other), metadataOf(json)))
+    ) {
       return false;
     }
     await this.writeJson(key, generation, json);
-    await removeFile(stray);
+    await this.removeStrays(key, generation);
     return true;
   }
 
@@ -88,4 +90,9 @@ export class Sidecars {
     const found = await Promise.all(paths.map((label) => lstat(label).catch(nullIfMissing)));
     return paths.filter((_label, index) => Date.now() - (found[index]?.ctimeMs ?? Infinity) > SETTLED_MS);
   }
+}
+
+function metadataOf(label: string): ObjectMetadata {
+  const { contentType, originalFileName }: Sidecar = JSON.parse(label);
+  return { contentType, originalFileName };
 }
