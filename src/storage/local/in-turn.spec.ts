@@ -25,6 +25,24 @@ describe(InTurn.name, () => {
     expect(steps).toEqual(['a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends']);
   });
 
+  it('lets as many run at once as it is told to, and no more', async () => {
+    const sut = new InTurn(2);
+    let running = 0;
+    let most = 0;
+    await Promise.all(
+      Array.from({ length: 20 }, () =>
+        sut.run('same', async () => {
+          running += 1;
+          most = Math.max(most, running);
+          await new Promise((resolve) => setTimeout(resolve, 1));
+          running -= 1;
+        }),
+      ),
+    );
+    expect(most).toBe(2);
+    expect(sut).toEqual(new InTurn(2));
+  });
+
   it('does not make different names wait for each other', async () => {
     const sut = new InTurn();
     const held = Promise.withResolvers<void>();

@@ -53,6 +53,45 @@ describe(LocalObjectStorage.name, () => {
       expect(await filesBelow(rootDir)).toEqual([]);
     });
 
+    it('reads two bodies of an upload at once, and the next one when one of them is over', async () => {
+      const key = newKey();
+      const ends = Array.from({ length: 5 }, () => Promise.withResolvers<void>());
+      const bodies = ends.map(({ promise }, index) =>
+        Readable.from(
+          (async function* () {
+            yield Buffer.alloc(5);
+            await promise;
+            if (index === 0) {
+              throw new Error('The other side is gone');
+            }
+            yield Buffer.alloc(5);
+          })(),
+        ),
+      );
+      const outcomes = bodies.map((body) =>
+        sut.receiveUpload(key, body, { contentLength: 10 }).then(
+          () => 'stored',
+          (error: Error) => error.name,
+        ),
+      );
+      const isRead = () => bodies.map((body) => body.readableDidRead);
+      await until(async () => (isRead()[1] ? true : null), 'two bodies to be read');
+      expect(isRead()).toEqual([true, true, false, false, false]);
+      ends[0]?.resolve();
+      await until(async () => (isRead()[2] ? true : null), 'the next body to be read');
+      expect(isRead()).toEqual([true, true, true, false, false]);
+      ends[1]?.resolve();
+      ends[2]?.resolve();
+      expect(await Promise.all(outcomes)).toEqual([
+        'UploadInterruptedError',
+        'stored',
+        'ObjectExistsError',
+        'ObjectExistsError',
+        'ObjectExistsError',
+      ]);
+      expect(isRead()).toEqual([true, true, true, false, false]);
+    });
+
     it('has removed what broke off before the process may end', async () => {
       const cut = Promise.withResolvers<void>();
       const body = Readable.from(

@@ -16,6 +16,7 @@ import { readExpiry } from '../read-expiry.js';
 import { ObjectNotFoundError, StorageUnavailableError } from '../storage.errors.js';
 import { isFileSystemError, type OpenedFile, readStart } from './durable-files.js';
 import { LengthMismatchError, ObjectExistsError, UploadInterruptedError } from './local-upload.errors.js';
+import { InTurn } from './in-turn.js';
 import { LocalUrlSigner } from './local-url-signer.js';
 import { ObjectFiles, type StoredObject } from './object-files.js';
 import { ObjectPaths } from './object-path.js';
@@ -45,6 +46,11 @@ export interface LocalObjectStorageOptions {
  * which is bounded by `IMAGE_MAX_BYTES`, mostly is one piece.
  */
 const READ_BYTES = 16 * 1024 * 1024;
+/**
+ * Of one upload. With any number, a single URL would fill the disk with bodies of which one can win; with one, nobody could try
+ * again while a connection that has died is waited for.
+ */
+const BODIES_AT_ONCE = 2;
 
 /** What the signature of an upload allowed it to be. */
 export interface UploadTerms {
@@ -62,6 +68,7 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
   private readonly paths: ObjectPaths;
   private readonly temporaries: TemporaryFiles;
   private readonly files: ObjectFiles;
+  private readonly receiving = new InTurn(BODIES_AT_ONCE);
 
   constructor(private readonly options: LocalObjectStorageOptions) {
     super();
@@ -94,19 +101,21 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
 
   /**
    * Stores what came with a signed PUT. The caller has checked the signature; the rest of what was signed is
-   * enforced here. Leaves nothing behind when it throws.
+   * enforced here. Leaves nothing behind when it throws. Of one upload, only so many bodies are read at once; the others wait.
    *
    * @throws ObjectExistsError before the body is read when there is an object, after it when another upload was faster
    * @throws LengthMismatchError as soon as the body is too long, or ends too early
    * @throws UploadInterruptedError when the body breaks off
    */
   async receiveUpload(key: string, body: AsyncIterable<Uint8Array>, terms: UploadTerms): Promise<ObjectStat> {
-    return translateErrors('receiveUpload', async () => {
-      if ((await this.files.findUpload(key)) !== null) {
-        throw new ObjectExistsError();
-      }
-      return this.files.create(key, exactly(body, terms.contentLength));
-    });
+    return translateErrors('receiveUpload', () =>
+      this.receiving.run(key, async () => {
+        if ((await this.files.findUpload(key)) !== null) {
+          throw new ObjectExistsError();
+        }
+        return this.files.create(key, exactly(body, terms.contentLength));
+      }),
+    );
   }
 
   override async stat(area: StorageArea, key: string): Promise<ObjectStat | null> {
