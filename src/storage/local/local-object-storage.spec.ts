@@ -81,6 +81,7 @@ describe(LocalObjectStorage.name, () => {
       await until(async () => (isRead()[2] ? true : null), 'the next body to be read');
       expect(isRead()).toEqual([true, true, true, false, false]);
       ends[1]?.resolve();
+      expect(await outcomes[1]).toBe('stored');
       ends[2]?.resolve();
       expect(await Promise.all(outcomes)).toEqual([
         'UploadInterruptedError',
