@@ -18,7 +18,7 @@ export class DeleteFilesHandler {
     if (file === null || !file.isDiscarded || file.purgedAt !== null) {
       return 'skipped';
     }
-    await this.remover.removeAll(file);
+    await this.remover.removeAndSeal(file);
     return (await this.lifecycle.markPurged(file.id)) ? 'done' : 'skipped';
   }
 }

@@ -52,6 +52,10 @@ export class MeteredObjectStorage extends ObjectStorage {
     return this.measure('delete', () => this.driver.delete(area, key, generation));
   }
 
+  seal(key: string): Promise<void> {
+    return this.measure('seal', () => this.driver.seal(key));
+  }
+
   /** Not measured: with public access it is string concatenation, three times a listed file. */
   readUrl(key: string): Promise<string> {
     return this.driver.readUrl(key);

@@ -83,6 +83,12 @@ export abstract class ObjectStorage {
   abstract delete(area: StorageArea, key: string, generation?: string): Promise<void>;
 
   /**
+   * Removes an upload, if there is one, and keeps its place: `stat` and `readHead` find nothing there, and a signed PUT is
+   * refused as when there is an upload. Lasts until the upload is deleted, in any generation. Idempotent.
+   */
+  abstract seal(key: string): Promise<void>;
+
+  /**
    * A URL from which a browser can read an object of the media area: plain with `STORAGE_ACCESS=public`, signed
    * and short-lived with `private`. Does not check that the object exists.
    */

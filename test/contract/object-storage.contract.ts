@@ -4,6 +4,7 @@ import { derivativeKey } from '../../src/storage/object-key.js';
 import type { ObjectMetadata, ObjectStorage } from '../../src/storage/object-storage.js';
 import { InvalidObjectKeyError, ObjectNotFoundError } from '../../src/storage/storage.errors.js';
 import { newKey, ObjectStorageHarness } from './object-storage.harness.js';
+import { describeSeals } from './seal.contract.js';
 import { describeSignedUploads } from './signed-upload.contract.js';
 
 /** An adapter to be tested, with whatever server must run for its signed URLs to lead somewhere. */
@@ -304,6 +305,8 @@ export function describeObjectStorage(name: string, makeSubject: () => Promise<O
       });
     });
 
+    describeSeals(harness);
+
     describe('readUrl', () => {
       it('leads a browser to the bytes, with their type and a safe name', async () => {
         const key = newKey();
@@ -362,6 +365,7 @@ export function describeObjectStorage(name: string, makeSubject: () => Promise<O
             () => storage.promote(key, '1', JPEG),
             () => storage.put(key, Buffer.from('abc'), JPEG),
             () => storage.delete('media', key),
+            () => storage.seal(key),
             () => storage.readUrl(key),
           ];
           for (const attempt of attempts) {

@@ -233,6 +233,27 @@ describe(Sweeper.name, () => {
     expect(await bytesOf(file.id)).toEqual([]);
   });
 
+  it('frees the place of a deleted upload when its URL is dead, and not before', async () => {
+    const kim = mediadock.as('kim');
+    const bytes = await photo(100, 80);
+    const ticket = await kim.uploadUnconfirmed(bytes, 'image/jpeg');
+    const id = ticket.mediaFileId;
+    await kim.confirm(id);
+    await kim.settled(id);
+    await kim.delete(id);
+    await until(
+      async () =>
+        (await sql('select 1 from media_files where id = $1 and purged_at is not null', id))[0] ?? null,
+      'the purge',
+    );
+    await sweeper.sweep();
+    expect((await kim.put(ticket, bytes)).status).toBe(412);
+    await sql("update media_files set leftovers_due_at = now() - interval '1 second' where id = $1", id);
+    await sweeper.sweep();
+    // Here the URL is still good, which shows what is left of the place: nothing.
+    expect((await kim.put(ticket, bytes)).status).toBe(200);
+  });
+
   it('has nothing to do for a deleted file whose bytes went when it failed', async () => {
     const judy = mediadock.as('judy');
     const ticket = await judy.uploadUnconfirmed(await photo(100, 80), 'image/jpeg');

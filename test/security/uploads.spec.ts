@@ -45,6 +45,17 @@ async function ticketFor(stage: DriverStage, subject: string, fileSize: number):
   return body;
 }
 
+async function expectGone(stage: DriverStage, { mediaFileId }: UploadTicketDto): Promise<void> {
+  await until(async () => {
+    const rows = await stage.mediadock.database.query(
+      'select 1 from media_files where id = $1 and purged_at is not null',
+      [mediaFileId],
+    );
+    return rows.length > 0 ? true : null;
+  }, 'the bytes to be removed');
+  expect(await objectsOf(stage, mediaFileId)).toEqual([]);
+}
+
 /** The last second in which the URL works, in milliseconds since 1970. */
 function endOf(url: string): number {
   const query = new URL(url).searchParams;
@@ -271,6 +282,38 @@ describe('15: a used URL cannot overwrite', () => {
     expect((await alice.put(second, evil)).status).toBe(412);
     const served = await fetch(String(ready.publicUrl));
     expect(sha256(Buffer.from(await served.arrayBuffer()))).toBe(sha256(bytes));
+  });
+});
+
+describe('15: a used URL cannot be used again after its file is gone', () => {
+  it.each(DRIVERS)('deleted by its user: %s', async (driver) => {
+    const stage = stages[driver];
+    const alice = stage.mediadock.as('deleter-15');
+    const bytes = await photo(50, 40, 3);
+    const ticket = await ticketFor(stage, 'deleter-15', bytes.length);
+    await alice.put(ticket, bytes);
+    await alice.confirm(ticket.mediaFileId);
+    await alice.settled(ticket.mediaFileId);
+    await alice.delete(ticket.mediaFileId);
+    await expectGone(stage, ticket);
+
+    expect((await alice.put(ticket, bytes)).status).toBe(412);
+    expect(await objectsOf(stage, ticket.mediaFileId)).toEqual([]);
+    expect(await alice.quota()).toMatchObject({ usedBytes: 0, reservedBytes: 0 });
+  });
+
+  it.each(DRIVERS)('or failed, because it was no picture after all: %s', async (driver) => {
+    const stage = stages[driver];
+    const mallory = stage.mediadock.as('mallory-15');
+    const bytes = Buffer.from(await photo(50, 40, 4)).subarray(0, 400);
+    const ticket = await ticketFor(stage, 'mallory-15', bytes.length);
+    await mallory.put(ticket, bytes);
+    await mallory.confirm(ticket.mediaFileId);
+    expect((await mallory.settled(ticket.mediaFileId)).status).toBe('failed');
+    await expectGone(stage, ticket);
+
+    expect((await mallory.put(ticket, bytes)).status).toBe(412);
+    expect(await objectsOf(stage, ticket.mediaFileId)).toEqual([]);
   });
 });
 

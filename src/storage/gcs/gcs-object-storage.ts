@@ -54,7 +54,7 @@ const PROBE_KEY = `users/${NIL}/image/1970/01/${NIL}.jpg`;
  * the metadata server work without any key; URLs are then signed by the IAM Credentials API, or with an HMAC key.
  *
  * Every write is bound to a generation, so each may be tried again when its answer was lost: either it finds what it
- * has written already, or it writes now.
+ * has written already, or it writes now. Only a seal is not, for two of them are as good as one.
  */
 export class GcsObjectStorage extends ObjectStorage {
   private readonly client: Storage;
@@ -96,7 +96,10 @@ export class GcsObjectStorage extends ObjectStorage {
 
   override async stat(area: StorageArea, key: string): Promise<ObjectStat | null> {
     const found = await this.find('stat', area, key);
-    return found && { size: Number(found.size), generation: String(found.generation) };
+    if (found === null || isSeal(area, found)) {
+      return null;
+    }
+    return { size: Number(found.size), generation: String(found.generation) };
   }
 
   override async readHead(area: StorageArea, key: string, length: number): Promise<ObjectHead> {
@@ -172,6 +175,12 @@ export class GcsObjectStorage extends ObjectStorage {
         throw error;
       }
     }
+  }
+
+  /** An object without bytes: the precondition of a signed URL finds the place taken, and the place takes no room. */
+  override async seal(key: string): Promise<void> {
+    const file = this.fileOf('uploads', key);
+    await this.calls.run('seal', () => file.save(Buffer.alloc(0), { resumable: false, validation: false }));
   }
 
   override async readUrl(key: string): Promise<string> {
@@ -255,4 +264,9 @@ export class GcsObjectStorage extends ObjectStorage {
         : `private, max-age=${this.options.readUrlTtlSeconds}, immutable`;
     return { contentType, contentDisposition: inlineDisposition(originalFileName), cacheControl };
   }
+}
+
+/** No upload is without bytes: they are at least one, and exactly as many as were signed. */
+function isSeal(area: StorageArea, { size }: FileMetadata): boolean {
+  return area === 'uploads' && Number(size) === 0;
 }

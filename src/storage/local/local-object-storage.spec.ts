@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -51,46 +51,6 @@ describe(LocalObjectStorage.name, () => {
 
       await expect(upload).rejects.toThrow(UploadInterruptedError);
       expect(await filesBelow(rootDir)).toEqual([]);
-    });
-
-    it('reads two bodies of an upload at once, and the next one when one of them is over', async () => {
-      const key = newKey();
-      const ends = Array.from({ length: 5 }, () => Promise.withResolvers<void>());
-      const bodies = ends.map(({ promise }, index) =>
-        Readable.from(
-          (async function* () {
-            yield Buffer.alloc(5);
-            await promise;
-            if (index === 0) {
-              throw new Error('The other side is gone');
-            }
-            yield Buffer.alloc(5);
-          })(),
-        ),
-      );
-      const outcomes = bodies.map((body) =>
-        sut.receiveUpload(key, body, { contentLength: 10 }).then(
-          () => 'stored',
-          (error: Error) => error.name,
-        ),
-      );
-      const isRead = () => bodies.map((body) => body.readableDidRead);
-      await until(async () => (isRead()[1] ? true : null), 'two bodies to be read');
-      expect(isRead()).toEqual([true, true, false, false, false]);
-      ends[0]?.resolve();
-      await until(async () => (isRead()[2] ? true : null), 'the next body to be read');
-      expect(isRead()).toEqual([true, true, true, false, false]);
-      ends[1]?.resolve();
-      expect(await outcomes[1]).toBe('stored');
-      ends[2]?.resolve();
-      expect(await Promise.all(outcomes)).toEqual([
-        'UploadInterruptedError',
-        'stored',
-        'ObjectExistsError',
-        'ObjectExistsError',
-        'ObjectExistsError',
-      ]);
-      expect(isRead()).toEqual([true, true, true, false, false]);
     });
 
     it('has removed what broke off before the process may end', async () => {
@@ -258,6 +218,48 @@ describe(LocalObjectStorage.name, () => {
       await Promise.all(writers);
 
       expect(await filesBelow(rootDir)).toEqual([]);
+    });
+  });
+
+  describe('seal', () => {
+    it('is neither a file nor a name that anybody could find again', async () => {
+      const key = newKey();
+      await receive(key, Buffer.from('abc'));
+      await sut.seal(key);
+
+      const names = (await readdir(rootDir, { recursive: true })).join();
+      expect(await filesBelow(rootDir)).toEqual([]);
+      expect(names).not.toContain(basename(key, '.jpg'));
+      expect(names).not.toContain(key.split('/')[1]);
+    });
+
+    it('keeps out also what was on its way already', async () => {
+      const key = newKey();
+      const sealed = Promise.withResolvers<void>();
+      const body = (async function* () {
+        yield Buffer.from('ab');
+        await sealed.promise;
+        yield Buffer.from('c');
+      })();
+      const upload = sut.receiveUpload(key, body, { contentLength: 3 });
+      const outcome = upload.catch((error: unknown) => error);
+      await until(async () => ((await filesBelow(rootDir)).length > 0 ? true : null), 'the upload to begin');
+      await sut.seal(key);
+      sealed.resolve();
+
+      expect(await outcome).toBeInstanceOf(ObjectExistsError);
+      expect(await filesBelow(rootDir)).toEqual([]);
+    });
+
+    it('is lifted a day later in any case', async () => {
+      const [first, second] = [newKey(), newKey()];
+      await sut.seal(first);
+      await sut.seal(second);
+      await sut.removeAbandoned(AN_HOUR_AGO);
+      await expect(receive(first, Buffer.from('abc'))).rejects.toThrow(ObjectExistsError);
+
+      await sut.removeAbandoned(IN_AN_HOUR);
+      expect(await readdir(join(rootDir, 'sealed'))).toEqual([]);
     });
   });
 

@@ -20,6 +20,7 @@ import { InTurn } from './in-turn.js';
 import { LocalUrlSigner } from './local-url-signer.js';
 import { ObjectFiles, type StoredObject } from './object-files.js';
 import { ObjectPaths } from './object-path.js';
+import { Seals } from './seals.js';
 import { TemporaryFiles } from './temporary-files.js';
 
 export interface LocalObjectStorageOptions {
@@ -69,6 +70,7 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
   private readonly temporaries: TemporaryFiles;
   private readonly files: ObjectFiles;
   private readonly receiving = new InTurn(BODIES_AT_ONCE);
+  private readonly seals: Seals;
 
   constructor(private readonly options: LocalObjectStorageOptions) {
     super();
@@ -77,6 +79,7 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
     this.paths = new ObjectPaths(options.rootDir);
     this.temporaries = new TemporaryFiles(this.paths);
     this.files = new ObjectFiles(this.paths, this.temporaries, options.hardLinks ?? true);
+    this.seals = new Seals(this.paths);
   }
 
   override bucketOf(area: StorageArea): string {
@@ -103,17 +106,24 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
    * Stores what came with a signed PUT. The caller has checked the signature; the rest of what was signed is
    * enforced here. Leaves nothing behind when it throws. Of one upload, only so many bodies are read at once; the others wait.
    *
-   * @throws ObjectExistsError before the body is read when there is an object, after it when another upload was faster
+   * @throws ObjectExistsError before the body is read when there is an object, or a seal; after it when another upload was
+   * faster, or a seal
    * @throws LengthMismatchError as soon as the body is too long, or ends too early
    * @throws UploadInterruptedError when the body breaks off
    */
   async receiveUpload(key: string, body: AsyncIterable<Uint8Array>, terms: UploadTerms): Promise<ObjectStat> {
     return translateErrors('receiveUpload', () =>
       this.receiving.run(key, async () => {
-        if ((await this.files.findUpload(key)) !== null) {
+        if ((await this.seals.isSet(key)) || (await this.files.findUpload(key)) !== null) {
           throw new ObjectExistsError();
         }
-        return this.files.create(key, exactly(body, terms.contentLength));
+        const stored = await this.files.create(key, exactly(body, terms.contentLength));
+        // Whoever seals marks first and removes then, so one of the two finds what the other has done.
+        if (this.seals.isSetNow(key)) {
+          await this.files.remove('uploads', key, stored.generation);
+          throw new ObjectExistsError();
+        }
+        return stored;
       }),
     );
   }
@@ -171,7 +181,19 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
   }
 
   override async delete(area: StorageArea, key: string, generation?: string): Promise<void> {
-    await translateErrors('delete', () => this.files.remove(area, key, generation));
+    await translateErrors('delete', async () => {
+      await this.files.remove(area, key, generation);
+      if (area === 'uploads' && generation === undefined) {
+        await this.seals.lift(key);
+      }
+    });
+  }
+
+  override async seal(key: string): Promise<void> {
+    await translateErrors('seal', async () => {
+      await this.seals.set(key);
+      await this.files.remove('uploads', key);
+    });
   }
 
   override async readUrl(key: string): Promise<string> {
@@ -202,6 +224,7 @@ export class LocalObjectStorage extends ObjectStorage implements OnApplicationSh
   override async removeAbandoned(olderThan: Date): Promise<number> {
     return translateErrors('removeAbandoned', async () => {
       const temporaries = await this.temporaries.removeStale(olderThan);
+      await this.seals.liftStale(olderThan);
       return temporaries + (await this.files.removeStaleUploads(olderThan));
     });
   }

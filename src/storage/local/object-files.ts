@@ -200,21 +200,18 @@ export class ObjectFiles {
     }
     const path = this.paths.object('media', key);
     await this.sidecars.write(key, generation, sidecar);
-    // Where the place is taken, the label stays for the way aside: somebody else may have gone it already.
-    let isTaken = false;
-    try {
-      isTaken = (await tryLinkIfFree(source, path).catch(nullIfMissing)) === false;
-    } finally {
-      // Looked at again: the upload may have made way for another one, or have been promoted by somebody else just now.
-      if (!isTaken && versionNowOrNull(path)?.generation !== generation) {
-        await this.sidecars.remove(key, generation);
-      }
-    }
-    const isThere = versionNowOrNull(path)?.generation === generation;
-    if (isThere) {
+    // When this throws, the label stays: somebody else may be about to promote the same, and rely on it.
+    const linked = await tryLinkIfFree(source, path).catch(nullIfMissing);
+    // Looked at again: the upload may have made way for another one, or have been promoted by somebody else just now.
+    if (versionNowOrNull(path)?.generation === generation) {
       await syncDirectory(dirname(path));
+      return true;
     }
-    return isThere;
+    // Where the place is taken, the label stays for the way aside: somebody else may have gone it already.
+    if (linked !== false) {
+      await this.sidecars.remove(key, generation);
+    }
+    return false;
   }
 
   private async promoteAside(

@@ -27,7 +27,7 @@ export interface Gcs {
   readonly hmacEnvironment: RawEnvironment;
   readonly faults: Faults;
   readonly server: GcsServer;
-  /** Names of all objects of an area. */
+  /** Names of all objects of an area that have bytes. */
   objects(area: StorageArea): string[];
   /** Cuts all connections and refuses new ones, until `up`. */
   down(): Promise<void>;
@@ -67,7 +67,10 @@ export async function startGcs(options: GcsOptions = {}): Promise<Gcs> {
     },
     faults: server.faults,
     server,
-    objects: (area) => [...server.store.bucket(BUCKETS[area]).objects.keys()],
+    objects: (area) =>
+      [...server.store.bucket(BUCKETS[area]).objects.values()]
+        .filter(({ bytes }) => bytes.length > 0)
+        .map(({ name }) => name),
     down: () => server.down(),
     up: () => server.up(),
     close: async () => {
