@@ -45,8 +45,13 @@ async function createApp(config: AppConfig): Promise<NestExpressApplication> {
 
 function firstSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    process.on('SIGTERM', resolve);
-    process.on('SIGINT', resolve);
+    const stopBy = (signal: NodeJS.Signals) => {
+      // Counted from the signal: a start can take longer, with a database that recovers for two minutes.
+      setTimeout(() => process.exit(1), HARD_STOP_MS).unref();
+      resolve(signal);
+    };
+    process.on('SIGTERM', stopBy);
+    process.on('SIGINT', stopBy);
   });
 }
 
@@ -55,7 +60,6 @@ async function stop(app: NestExpressApplication, signal: NodeJS.Signals): Promis
   const server: Server = app.getHttpServer();
   logger.log(`Stopping on ${signal}`);
   setTimeout(() => server.closeAllConnections(), CONNECTION_GRACE_MS).unref();
-  setTimeout(() => process.exit(1), HARD_STOP_MS).unref();
   try {
     // No new connections from here on; app.close() then drains the queue and closes the rest, the database last.
     server.close();

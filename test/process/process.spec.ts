@@ -1,11 +1,13 @@
-import { readFile } from 'node:fs/promises';
+import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { AdvisoryLock, LOCKS } from '../../src/database/advisory-lock.js';
 import { until } from '../support/api-client.js';
 import { photo } from '../support/images.js';
 import { build, Installation, processesWith, type ServerProcess } from '../support/installation.js';
+import { plantSeed } from '../support/postgres-seed.js';
 import { createTestDatabase } from '../support/test-database.js';
 import { pendingFiles, waitFor } from '../support/waiting.js';
 
@@ -178,6 +180,22 @@ describe('the process', () => {
     expect(await server.end('SIGTERM')).toBe(0);
     expect(await processesWith(installation.dataDir)).toEqual([]);
   });
+
+  it('ends within ten seconds of SIGTERM also when its start takes longer, as with a database that recovers', async () => {
+    const installation = await install();
+    const cluster = join(installation.dataDir, 'postgres', 'data');
+    await plantSeed(installation.dataDir);
+    await appendFile(join(cluster, 'postgresql.auto.conf'), "restore_command = 'sleep 30'\n");
+    await writeFile(join(cluster, 'recovery.signal'), '');
+    const server = installation.launch();
+    const database = await until(() => pidIn(join(cluster, 'postmaster.pid')), 'the database to start');
+
+    server.signal('SIGTERM');
+    const ended = await Promise.race([server.ended, sleep(15_000, 'still there')]);
+    await server.end('SIGKILL');
+    process.kill(database, 'SIGKILL');
+    expect(ended).toBe(1);
+  });
 });
 
 describe('the commands', () => {
@@ -228,3 +246,9 @@ describe('the commands', () => {
     expect(await processesWith(installation.dataDir)).toEqual([]);
   });
 });
+
+/** Null as long as the file is not there, or has not been written yet. */
+async function pidIn(path: string): Promise<number | null> {
+  const text = await readFile(path, 'utf8').catch(() => '');
+  return Number.parseInt(text, 10) || null;
+}
