@@ -1,5 +1,6 @@
 import { chmod, mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { hasErrorCode } from './error-code.js';
 
 const PASSABLE = 0o755;
 
@@ -17,11 +18,15 @@ export async function makePassableFolder(path: string): Promise<void> {
   }
 }
 
-/** Makes what was created, renamed or linked in it survive a power cut. */
+/** Makes what was created, renamed or linked in it survive a power cut, where the file system can do that. */
 export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
   try {
     await folder.sync();
+  } catch (error) {
+    if (!hasErrorCode(error, 'EINVAL', 'EPERM', 'ENOTSUP')) {
+      throw error;
+    }
   } finally {
     await folder.close();
   }
