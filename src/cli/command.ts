@@ -1,3 +1,4 @@
+import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { ConfigError } from '../config/parse-environment.js';
 
 /** A mistake of whoever typed the command; shown as it is, without a stack. */
@@ -15,5 +16,17 @@ export async function runCommand(command: () => Promise<void>): Promise<void> {
       error instanceof Error ? (expected ? error.message : (error.stack ?? error.message)) : String(error);
     process.stderr.write(`${text}\n`);
     process.exitCode = error instanceof UsageError ? 2 : 1;
+  }
+}
+
+/** @throws UsageError for what the command does not know */
+export function readArguments<const Config extends ParseArgsConfig>(
+  usage: string,
+  config: Config,
+): ReturnType<typeof parseArgs<Config>> {
+  try {
+    return parseArgs(config);
+  } catch {
+    throw new UsageError(usage);
   }
 }

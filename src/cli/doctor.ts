@@ -1,11 +1,10 @@
 import 'reflect-metadata';
-import { parseArgs } from 'node:util';
 import { ConfigError } from '../config/parse-environment.js';
 import { readEnvironment } from '../config/read-environment.js';
 import { loadSecrets } from '../config/secrets.js';
 import { examine } from '../doctor/doctor.js';
 import { type Finding, problem, type Verdict } from '../doctor/finding.js';
-import { runCommand, UsageError } from './command.js';
+import { readArguments, runCommand } from './command.js';
 
 const USAGE = 'Usage: npm run --silent doctor [-- --json]';
 const MARKS: Record<Verdict, string> = { ok: 'ok     ', warning: 'warning', problem: 'PROBLEM' };
@@ -44,9 +43,5 @@ function inWords(findings: readonly Finding[], healthy: boolean): string {
 }
 
 function readFlags(): boolean {
-  try {
-    return parseArgs({ options: { json: { type: 'boolean', default: false } } }).values.json;
-  } catch {
-    throw new UsageError(USAGE);
-  }
+  return readArguments(USAGE, { options: { json: { type: 'boolean', default: false } } }).values.json;
 }

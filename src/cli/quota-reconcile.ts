@@ -1,7 +1,6 @@
 import 'reflect-metadata';
-import { parseArgs } from 'node:util';
 import { type QuotaDrift, QuotaReconciler } from '../quota/quota-reconciler.js';
-import { runCommand, UsageError } from './command.js';
+import { readArguments, runCommand } from './command.js';
 import { withDatabase } from './database-command.js';
 
 const USAGE = 'Usage: npm run quota:reconcile [-- --dry-run]';
@@ -27,11 +26,9 @@ await runCommand(async () => {
 });
 
 function readFlags(): boolean {
-  try {
-    return parseArgs({ options: { 'dry-run': { type: 'boolean', default: false } } }).values['dry-run'];
-  } catch {
-    throw new UsageError(USAGE);
-  }
+  return readArguments(USAGE, { options: { 'dry-run': { type: 'boolean', default: false } } }).values[
+    'dry-run'
+  ];
 }
 
 function describe(drift: QuotaDrift): string {

@@ -1,9 +1,8 @@
 import 'reflect-metadata';
-import { parseArgs } from 'node:util';
 import type { AppConfig } from '../config/app-config.js';
 import { readEnvironment } from '../config/read-environment.js';
 import { StorageUnavailableError } from '../storage/storage.errors.js';
-import { runCommand, UsageError } from './command.js';
+import { readArguments, runCommand } from './command.js';
 
 const USAGE = 'Usage: npm run storage:setup -- [--dry-run] [--location=EUROPE-WEST3]';
 
@@ -37,14 +36,10 @@ async function setUp(config: AppConfig, location: string | null, dryRun: boolean
 }
 
 function readFlags(): { dryRun: boolean; location: string | null } {
-  try {
-    const { values } = parseArgs({
-      options: { 'dry-run': { type: 'boolean', default: false }, location: { type: 'string' } },
-    });
-    return { dryRun: values['dry-run'], location: values.location ?? null };
-  } catch {
-    throw new UsageError(USAGE);
-  }
+  const { values } = readArguments(USAGE, {
+    options: { 'dry-run': { type: 'boolean', default: false }, location: { type: 'string' } },
+  });
+  return { dryRun: values['dry-run'], location: values.location ?? null };
 }
 
 function say(sentence: string): void {

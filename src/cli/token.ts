@@ -1,17 +1,19 @@
 import 'reflect-metadata';
-import { parseArgs } from 'node:util';
 import jwt from 'jsonwebtoken';
 import { readEnvironment } from '../config/read-environment.js';
 import { loadSecrets } from '../config/secrets.js';
 import { isUsableSubject } from '../users/subject.js';
-import { runCommand, UsageError } from './command.js';
+import { readArguments, runCommand, UsageError } from './command.js';
 
 const USAGE = 'Usage: npm run --silent token -- <subject> [--ttl <seconds>]';
 const DEFAULT_TTL_SECONDS = 24 * 60 * 60;
 
 /** Prints a token for trying things out, signed with this installation's own secret. */
 await runCommand(async () => {
-  const { values, positionals } = readArguments();
+  const { values, positionals } = readArguments(USAGE, {
+    allowPositionals: true,
+    options: { ttl: { type: 'string' } },
+  });
   const [subject] = positionals;
   if (positionals.length !== 1 || !isUsableSubject(subject)) {
     throw new UsageError(USAGE);
@@ -34,11 +36,3 @@ await runCommand(async () => {
   });
   process.stdout.write(`${token}\n`);
 });
-
-function readArguments() {
-  try {
-    return parseArgs({ allowPositionals: true, options: { ttl: { type: 'string' } } });
-  } catch {
-    throw new UsageError(USAGE);
-  }
-}

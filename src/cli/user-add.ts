@@ -1,8 +1,7 @@
 import 'reflect-metadata';
-import { parseArgs } from 'node:util';
 import { isUsableSubject } from '../users/subject.js';
 import { UsersService } from '../users/users.service.js';
-import { runCommand, UsageError } from './command.js';
+import { readArguments, runCommand, UsageError } from './command.js';
 import { withDatabase } from './database-command.js';
 
 const USAGE = 'Usage: npm run --silent user:add -- <subject>';
@@ -21,9 +20,5 @@ await runCommand(async () => {
 
 /** A profile cannot be taken back, so what looks like an option is none: a subject that begins with a dash comes after `--`. */
 function readSubjects(): string[] {
-  try {
-    return parseArgs({ allowPositionals: true }).positionals;
-  } catch {
-    throw new UsageError(USAGE);
-  }
+  return readArguments(USAGE, { allowPositionals: true }).positionals;
 }

@@ -75,6 +75,11 @@ export function invalidField(field: string, message: string): ProblemError {
   return new ProblemError('validation_failed', `${field} ${message}`, { errors: [{ field, message }] });
 }
 
+/** One `validation_failed` about all of these; each message names its field. */
+export function invalidFields(errors: readonly FieldError[]): ProblemError {
+  return new ProblemError('validation_failed', errors.map(({ message }) => message).join('; '), { errors });
+}
+
 /** A `validation_failed` about what is no single field: the body, the path, a header, the request as a whole. */
 export function invalidPart(part: string, sentence: string, options?: ErrorOptions): ProblemError {
   return new ProblemError(

@@ -1,6 +1,6 @@
 import { type ArgumentMetadata, Injectable, type PipeTransform, ValidationPipe } from '@nestjs/common';
 import { isUUID, type ValidationError } from 'class-validator';
-import { type FieldError, invalidField, invalidPart, ProblemError } from './problem.js';
+import { type FieldError, invalidField, invalidFields, invalidPart } from './problem.js';
 
 /** Checks bodies and queries against their DTO: unknown fields are errors, types are never guessed. */
 export function createValidationPipe(): ValidationPipe {
@@ -11,12 +11,7 @@ export function createValidationPipe(): ValidationPipe {
     transform: true,
     stopAtFirstError: true,
     validationError: { target: false, value: false },
-    exceptionFactory: (errors) => {
-      const fields = flatten(errors);
-      return new ProblemError('validation_failed', fields.map(({ message }) => message).join('; '), {
-        errors: fields,
-      });
-    },
+    exceptionFactory: (errors) => invalidFields(flatten(errors)),
   });
 }
 
@@ -43,7 +38,7 @@ function requireNoInheritedNames(value: unknown): void {
   const fields = typeof value === 'object' && value !== null ? Object.keys(value) : [];
   const errors = fields.filter((field) => field in Object.prototype).map(unknownField);
   if (errors.length > 0) {
-    throw new ProblemError('validation_failed', errors.map(({ message }) => message).join('; '), { errors });
+    throw invalidFields(errors);
   }
 }
 

@@ -1,5 +1,5 @@
 import { Injectable, type PipeTransform } from '@nestjs/common';
-import { type FieldError, invalidField, ProblemError } from '../common/problem.js';
+import { type FieldError, invalidField, invalidFields, ProblemError } from '../common/problem.js';
 import { createValidationPipe, unknownField } from '../common/validation.js';
 import { RequestUploadDto } from './dto/request-upload.dto.js';
 
@@ -55,7 +55,7 @@ function itemsOf(body: unknown): unknown[] {
       message: `items must be a list of 1 to ${MAX_BATCH_ITEMS} upload requests`,
     });
   }
-  throw new ProblemError('validation_failed', errors.map(({ message }) => message).join('; '), { errors });
+  throw invalidFields(errors);
 }
 
 /** How many requests a batch counts as. What is no batch is refused at once, and costs no more than any refusal. */

@@ -96,9 +96,12 @@ describe('19: worker killed mid-job: exactly one result', () => {
       const settled = await Promise.all(files.map(({ id }) => alice.settled(id)));
       expect(settled.map(({ status }) => status)).toEqual(files.map(() => 'ready'));
       const media = await filesBelow(join(installation.dataDir, 'objects', 'media'));
-      expect(media.filter((path) => !path.endsWith('.json'))).toHaveLength(3 * files.length);
-      // At least: one more may be of an object that the kill has kept from coming.
-      expect(media.filter((path) => path.endsWith('.json')).length).toBeGreaterThanOrEqual(3 * files.length);
+      const objects = media.filter((path) => !path.endsWith('.json'));
+      expect(objects).toHaveLength(3 * files.length);
+      // Each has its label; there may be one more, of an object that the kill has kept from coming.
+      const labels = media.filter((path) => path.endsWith('.json'));
+      expect(objects.filter((path) => !labels.some((label) => label.startsWith(`${path}.`)))).toEqual([]);
+      expect(labels.length).toBeGreaterThanOrEqual(3 * files.length);
       expect(await alice.quota()).toMatchObject({ usedBytes: 4 * large.length, reservedBytes: 0 });
       // Counted a moment after the file is ready.
       await until(async () => ((await jobsDone(alice)) >= cut.length ? true : null), 'the count of jobs');
